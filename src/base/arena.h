@@ -1,0 +1,47 @@
+/* A bump allocator for what lives as long as one request: many small pieces, freed together.
+ *
+ * Thread:  one at a time; ownership may move with the request (release by a queue's lock).
+ * Limits:  arena_init's max bytes; past it arena_alloc returns NULL only from arena_try, otherwise it is a bug (abort),
+ *          because sizes from clients are checked first.
+ */
+#ifndef NACRE_BASE_ARENA_H
+#define NACRE_BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/macros.h"
+#include "base/span.h"
+
+struct arena_block;
+
+/* Embedded by its owner. */
+struct arena {
+    struct arena_block *head;
+    char *at;
+    char *end;
+    size_t used;
+    size_t max;
+};
+
+/* Make an empty arena; the first block comes with the first allocation. max: bytes in all. */
+void arena_init(struct arena *a, size_t max);
+
+/* Free everything; the arena is as after arena_init. */
+void arena_close(struct arena *a);
+
+/* size zeroed bytes aligned for any type. Aborts past max: for sizes that are already bounded. */
+MUST_USE void *arena_alloc(struct arena *a, size_t size);
+
+/* As arena_alloc, NULL past max: for sizes that input decides. */
+MUST_USE void *arena_try(struct arena *a, size_t size);
+
+/* A NUL-terminated copy of s in the arena, as a span (the NUL is not counted). */
+struct span arena_span(struct arena *a, struct span s);
+
+/* A NUL-terminated copy of s in the arena. */
+MUST_USE char *arena_str(struct arena *a, struct span s);
+
+/* Formatted text in the arena. */
+struct span arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#endif

@@ -1,0 +1,49 @@
+/* The core's loop: libuv underneath (libraft's storage will share it), a mailbox in, a turn out.
+ *
+ * One turn: take everything from the mailbox, hand each message to on_mail, then call on_turn once (effects leave there), then
+ * sleep until the next message or the time on_turn returned.
+ *
+ * Thread:  loop_create, loop_run: the core thread (loop_run blocks). loop_post, loop_stop: any thread.
+ * Limits:  LOOP_MAIL_MAX messages wait; loop_post refuses beyond it (E_LIMIT). LOOP_BATCH_MAX messages a turn.
+ */
+#ifndef NACRE_LOOP_LOOP_H
+#define NACRE_LOOP_LOOP_H
+
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "loop/mailbox.h"
+
+#define LOOP_MAIL_MAX 262144
+#define LOOP_BATCH_MAX 4096
+
+struct loop;
+
+/* What the owner does. All run on the loop's thread. */
+struct loop_ops {
+    /* One message; ownership moves in. */
+    void (*on_mail)(void *self, struct mail *take_mail, struct now now);
+    /* End of a turn (also when only time passed). Returns the monotonic ms of the next wanted turn, UINT64_MAX for none. */
+    uint64_t (*on_turn)(void *self, struct now now);
+};
+
+/* E_IO when the system gives no loop. */
+MUST_USE int loop_create(const struct loop_ops *ops, void *self, struct loop **ret_loop);
+
+/* Messages still waiting are handed to drop (may be NULL only if none can wait). After loop_run returned. */
+void loop_destroy(struct loop *l, void (*drop)(void *self, struct mail *take_mail));
+
+/* Run until loop_stop. The calling thread becomes the loop's. */
+void loop_run(struct loop *l);
+
+/* Leave loop_run after the current turn. Any thread. */
+void loop_stop(struct loop *l);
+
+/* Hand a message over. E_LIMIT: LOOP_MAIL_MAX wait (the message stays the caller's). E_CLOSED: after loop_stop. */
+MUST_USE int loop_post(struct loop *l, struct mail *take_mail);
+
+/* The libuv loop, for consensus/ storage later. */
+struct uv_loop_s *loop_uv(struct loop *l);
+
+#endif

@@ -1,0 +1,39 @@
+/* Apply: change the state by one committed operation, the same on every node. Total: whatever comes, it does something defined.
+ *
+ * Reads no clock, no configuration, no randomness, no state of this node alone.
+ *
+ * Thread:  core only.
+ */
+#ifndef NACRE_NAMING_APPLY_H
+#define NACRE_NAMING_APPLY_H
+
+#include "base/fail.h"
+#include "naming/naming_op.h"
+#include "naming/state.h"
+
+/* A removed instance, for react (trace, counters). Borrowed until changes_close. */
+struct change_removal {
+    struct service *service;
+    struct instance *instance; /* a reference */
+    enum removal_reason reason;
+};
+
+/* What an operation changed. Embedded by the caller, zero-initialised. */
+struct changes {
+    struct service *touched; /* by touched_next: their lists changed */
+    struct change_removal *removed;
+    size_t removed_count, removed_cap;
+    struct service *created; /* made by this operation, or NULL */
+    bool unhealthy;          /* a HEALTH operation made something unhealthy */
+};
+
+/* Apply op. Returns 0, or the reason why it had no effect, for the client that waits (the same on every node):
+ * E_INVALID   kind of service and of registration differ (texts of grpc-sdk.md 5.4.3, nacos code 400)
+ * E_CONFLICT  ServicePut with create on an existing one   E_NOT_FOUND  missing service */
+int naming_apply(struct naming *n, const struct naming_op *op, struct changes *changes,
+                 struct fail *fail);
+
+/* Clear the touched marks, drop the references; services that nothing holds any more are freed here. */
+void changes_close(struct naming *n, struct changes *changes);
+
+#endif

@@ -1,0 +1,40 @@
+/* Beats of 1.x HTTP clients: instances that live by being heard of.
+ *
+ * This node watches what HTTP clients published through it: silent for the timeout they turn unhealthy, for the delete timeout they go. Both
+ * are operations for the log; the watching is this node's own.
+ *
+ * Thread:  core only.
+ * Source:  semantics.md 1.11; http-api.md 4.1 (beat), 6.1. Checks happen when due, not every 5 s.
+ */
+#ifndef NACRE_NAMING_BEAT_H
+#define NACRE_NAMING_BEAT_H
+
+#include "naming/admit.h"
+#include "naming/state.h"
+
+/* A decoded beat. Plain data, borrowed. */
+struct naming_beat {
+    struct service_name service;
+    struct instance_data instance; /* ip, port, cluster; the rest only with full */
+    bool full;                     /* has a body: may register */
+};
+
+enum beat_code { BEAT_OK = 10200, BEAT_UNKNOWN = 20404 };
+
+/* Take a beat. API_ANSWERED with *ret_code and *ret_interval_ms; a full beat of an unknown instance is registered (API_LATER). */
+int beat_take(struct naming *n, const struct naming_beat *b, struct api_call *waiting,
+              struct now now, struct outbox *out, enum beat_code *ret_code,
+              int64_t *ret_interval_ms, struct fail *fail);
+
+/* A publication of an HTTP client was applied: watch it (or watch it anew). */
+void beat_watch(struct naming *n, struct publication *p, struct now now);
+
+/* It goes: watch it no more. */
+void beat_forget(struct naming *n, struct publication *p);
+
+/* Whatever is due: unhealthy, remove. */
+void beat_turn(struct naming *n, struct now now, struct outbox *out);
+
+uint64_t beat_deadline(const struct naming *n);
+
+#endif

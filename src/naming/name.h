@@ -1,0 +1,63 @@
+/* Names: how a service is named, and what names, addresses and metadata may look like.
+ *
+ * Thread:  any; no state.
+ * Limits:  the parameter check of Nacos (grpc-sdk.md 5.1, semantics.md 1.15); always on, it also bounds our tables.
+ * Source:  Nacos 2.5.1 common/.../paramcheck/ParamCheckRule.java, DefaultParamChecker.java; api/.../naming/utils/NamingUtils.java.
+ */
+#ifndef NACRE_NAMING_NAME_H
+#define NACRE_NAMING_NAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/span.h"
+#include "naming/instance.h"
+#include "view/view.h"
+
+#define NAME_NAMESPACE_MAX 64
+#define NAME_GROUP_MAX 128
+#define NAME_SERVICE_MAX 512
+#define NAME_CLUSTER_MAX 64
+#define NAME_IP_MAX 128
+#define NAME_METADATA_MAX 1024 /* characters of all keys and values */
+
+/* Plain data, borrowed. namespace_id is never empty: "" was mapped to "public". */
+struct service_name {
+    struct span namespace_id;
+    struct span group;
+    struct span name;
+};
+
+bool service_name_eq(const struct service_name *a, const struct service_name *b);
+
+/* The view's key of a service, written to dst. The name passed name_check. */
+struct span service_name_key(const struct service_name *n, char dst[VIEW_KEY_MAX]);
+
+/* "group@@name" in the arena. */
+struct span service_name_grouped(const struct service_name *n, struct arena *arena);
+
+/* Fill n from a request: "" and absent namespace become "public"; "g@@s" in service is split when split is set (HTTP v1), else
+ * group defaults to DEFAULT_GROUP when empty and dflt_group is set (HTTP). Spans are borrowed from the arguments. */
+void service_name_fill(struct service_name *n, struct span namespace_id, struct span group,
+                       struct span service, bool split);
+
+/* The parameter check of a service's three parts. Blank name or group: E_INVALID with Nacos's text (code 500 over gRPC is in fail).
+ * Texts are the bare `Param '...' is illegal, ...`; the gRPC rows put "Param check invalid:" before them. */
+MUST_USE int name_check(const struct service_name *n, struct fail *fail);
+
+/* A comma list of cluster names: each up to 64 of [0-9A-Za-z-_]. Empty passes. */
+MUST_USE int name_check_clusters(struct span clusters, struct fail *fail);
+
+/* ip, port, cluster and metadata of an instance as the parameter check sees them. port is given as it was sent. */
+MUST_USE int name_check_instance(const struct instance_data *i, struct fail *fail);
+
+/* What registration checks beyond that: cluster [0-9a-zA-Z-]+, beat times in the metadata, weight 0..10000
+ * (DIFF(weight-range): Nacos does not check it over gRPC). Codes 400 and v2 21001 (weight), 21004 (instance). */
+MUST_USE int name_check_registration(const struct instance_data *i, struct fail *fail);
+
+/* True when cluster is in the comma list, or the list is blank. */
+bool name_cluster_in(struct span clusters, struct span cluster);
+
+#endif

@@ -1,0 +1,126 @@
+/* The registry: services, instances, subscribers. This header is what node/ and the rows see.
+ *
+ * The way of a write: admit.h (rules, limits; the request becomes an operation) -> log -> apply.h (every node) -> view -> react.h (this node:
+ * answer, push). Reads come from the view.
+ *
+ * Thread:  core only, but naming_counters: any (atomics).
+ * Source:  semantics.md 1; grpc-sdk.md 5.4.
+ */
+#ifndef NACRE_NAMING_NAMING_H
+#define NACRE_NAMING_NAMING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/call.h"
+#include "api/outbox.h"
+#include "base/clock.h"
+#include "base/span.h"
+#include "view/view.h"
+#include "wire/ack.h"
+
+/* Who publishes. Stands in the log: numbers never change. */
+enum client_kind {
+    CLIENT_CONNECTION = 1, /* "{millis}_{ip}_{port}": lives and dies with its connection */
+    CLIENT_HTTP = 2,       /* "ip:port#true": lives by beats */
+    CLIENT_PERSISTENT = 3, /* "ip:port#false": lives until it is removed */
+};
+
+/* Why an instance went. X(name, number, text). Stands in the log: numbers never change. */
+#define REMOVAL_MAP(X)                                                                             \
+    X(REMOVAL_DEREGISTERED, 1, "deregistered by its client")                                       \
+    X(REMOVAL_REPLACED, 2, "replaced by another registration of its client")                       \
+    X(REMOVAL_CONNECTION_CLOSED, 3, "its connection closed")                                       \
+    X(REMOVAL_CONNECTION_SILENT, 4, "its connection was silent and did not answer the probe")      \
+    X(REMOVAL_BEAT_EXPIRED, 5, "no beat in time")                                                  \
+    X(REMOVAL_HTTP_DEREGISTERED, 6, "deregistered over HTTP")                                      \
+    X(REMOVAL_EJECTED, 7, "its connection was ended by this server")
+
+enum removal_reason {
+#define X(name, number, text) name = number,
+    REMOVAL_MAP(X)
+#undef X
+};
+
+/* The text of a reason; "unknown" outside the table. */
+const char *removal_text(enum removal_reason reason);
+
+/* Plain data, milliseconds. Defaults in node/options.c are those of Nacos unless COMPAT says otherwise. */
+struct naming_options {
+    uint32_t push_window_ms;      /* changes that follow a push within this are merged */
+    uint32_t push_window_max_ms;  /* the window grows to this under load */
+    uint32_t push_ack_timeout_ms; /* 5000 */
+    uint32_t push_retry_ms;       /* 1000, doubled each time up to push_retry_max_ms */
+    uint32_t push_retry_max_ms;
+    uint32_t push_tries_max; /* then the subscriber waits for the next change */
+    uint32_t subscribe_push_ms; /* a new subscription is pushed once more after this: 500 */
+    uint32_t beat_timeout_ms;  /* 15000: unhealthy */
+    uint32_t beat_delete_ms;   /* 30000: removed */
+    uint32_t beat_interval_ms; /* 5000: told to 1.x clients */
+    bool expire_instances;     /* nacos.naming.expireInstance */
+    uint32_t empty_service_ms; /* 60000: an implicit service without publications goes */
+    uint32_t clean_interval_ms;
+    uint32_t overlay_expire_ms; /* 60000: an overlay that nobody uses goes */
+};
+
+/* Read by metrics on any thread. */
+struct naming_counters {
+    atomic_ulong registrations;
+    atomic_ulong removals[8]; /* by enum removal_reason */
+    atomic_ulong pushes;
+    atomic_ulong push_acks;
+    atomic_ulong push_failures; /* no ack in time */
+    atomic_ulong push_given_up;
+    atomic_ulong empty_pushes;
+    atomic_ulong push_cost_ms; /* sum over acked pushes, change to ack */
+    atomic_ulong push_cost_max_ms;
+    atomic_ulong bad_ops; /* unknown or damaged operations that became no-ops */
+    atomic_ulong beats;
+};
+
+struct naming;
+
+/* view is borrowed and outlives the registry. */
+struct naming *naming_create(const struct naming_options *options, struct view *view);
+
+void naming_destroy(struct naming *n);
+
+/* A registered connection with label module=naming. Spans are copied. */
+struct naming_conn {
+    uint64_t conn;
+    struct span id;
+    struct span client_ip;
+    struct span app;
+    struct span agent;
+};
+void naming_conn_open(struct naming *n, const struct naming_conn *c, struct now now);
+
+/* The connection is over: its subscriptions go at once, what it publishes goes through the log with the reason. Unknown: nothing. */
+void naming_conn_closed(struct naming *n, uint64_t conn, enum removal_reason reason, struct now now,
+                        struct outbox *out);
+
+/* An ack for one of our pushes (others are ignored). */
+void naming_ack(struct naming *n, uint64_t conn, const struct ack *ack, struct now now);
+
+/* A committed operation. waiting: the call of this node that proposed it, or NULL; answered here (into out). */
+void naming_commit(struct naming *n, struct span op, struct api_call *waiting, struct now now,
+                   struct outbox *out);
+
+/* End of a core turn: pushes that are due leave. */
+void naming_turn(struct naming *n, struct now now, struct outbox *out);
+
+/* When naming_turn wants to be called next (monotonic ms), UINT64_MAX for never. */
+uint64_t naming_deadline(const struct naming *n);
+
+const struct naming_counters *naming_counters(const struct naming *n);
+
+/* Figures for metrics and the console. Plain data. */
+struct naming_stats {
+    size_t services, instances, subscriptions;
+    size_t clients, connection_clients, http_clients, persistent_clients;
+    size_t pushes_pending;
+};
+struct naming_stats naming_stats(const struct naming *n);
+
+#endif

@@ -1,0 +1,66 @@
+/* Operations of the registry: what stands in the log, and its codec (proto/naming_op.proto, protobuf-c).
+ *
+ * Thread:  any; no state.
+ * Limits:  CONSENSUS_OP_BYTES_MAX bytes, INSTANCE_BATCH_MAX instances: checked by admit before, refused by decode.
+ */
+#ifndef NACRE_NAMING_NAMING_OP_H
+#define NACRE_NAMING_NAMING_OP_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/fail.h"
+#include "naming/name.h"
+#include "naming/naming.h"
+
+#define NAMING_OP_VERSION 1
+
+enum naming_op_kind {
+    NAMING_OP_PUBLISH = 10,
+    NAMING_OP_UNPUBLISH = 11,
+    NAMING_OP_CLIENT_GONE = 12,
+    NAMING_OP_HEALTH = 13,
+    NAMING_OP_OVERLAY = 14,
+    NAMING_OP_SERVICE_PUT = 15,
+    NAMING_OP_SERVICE_REMOVE = 16,
+};
+
+/* One operation, decoded. Spans live in the request's arena (to encode) or the decoding arena. Plain data; only the fields of
+ * the kind are meaningful. */
+struct naming_op {
+    enum naming_op_kind kind;
+    int64_t time_ms;
+    struct service_name service;
+    struct span client;
+    enum client_kind client_kind;
+    enum removal_reason reason;
+    bool ephemeral;
+    bool batch;
+    bool healthy;
+    bool create;
+    bool is_explicit;
+    const struct instance_data *instances;
+    size_t instances_count;
+    /* overlay */
+    struct span ip;
+    struct span cluster;
+    uint16_t port;
+    bool remove;
+    bool has_weight, has_enabled, enabled, merge_metadata;
+    double weight;
+    const struct instance_pair *metadata;
+    size_t metadata_count;
+    const struct span *metadata_remove;
+    size_t metadata_remove_count;
+    /* service record */
+    double protect_threshold;
+    struct span selector;
+};
+
+/* Pack; one reference. */
+MUST_USE struct buf *naming_op_encode(const struct naming_op *op);
+
+/* Unpack into arena. E_PARSE: damaged, unknown version or kind, or a value that no admit would have let through. */
+MUST_USE int naming_op_decode(struct span bytes, struct arena *arena, struct naming_op *ret,
+                              struct fail *fail);
+
+#endif

@@ -1,0 +1,204 @@
+/* The registry's state: services, clients, what clients publish, what operators set over it.
+ *
+ * The upper half of each struct is replicated: only apply.c changes it. The lower half is this node's own (subscribers, pushes, beats).
+ *
+ * Thread:  core only.
+ * Owns:    everything. naming_check() holds after every apply (tests and simulation call it after each step).
+ * Limits:  NAMING_SERVICES_MAX, NAMING_INSTANCES_MAX, NAMING_SUBSCRIPTIONS_MAX, NAMING_CLIENT_PUBLISH_MAX: admit refuses beyond (E_LIMIT).
+ */
+#ifndef NACRE_NAMING_STATE_H
+#define NACRE_NAMING_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/deadline.h"
+#include "base/hash.h"
+#include "naming/naming.h"
+#include "naming/service_value.h"
+
+#include <uthash.h>
+
+#define NAMING_SERVICES_MAX 1000000
+#define NAMING_INSTANCES_MAX 5000000
+#define NAMING_SUBSCRIPTIONS_MAX 2000000
+#define NAMING_CLIENT_PUBLISH_MAX 100000 /* services one client publishes or subscribes to */
+#define SERVICE_REMOVALS_KEPT 16
+
+/* One instance as one client publishes it. Several entries of one key (ip, port, cluster) may exist; the newest is visible. */
+struct entry {
+    struct publication *publication;
+    struct instance *published; /* as the client sent it */
+    struct instance *effective; /* with the overlay put over it; the same object when there is none */
+    struct entry *key_older;    /* chain of the same key, newest first */
+    struct entry *key_newer;
+    struct entry *next; /* the publication's list */
+    size_t shown_at;    /* index in service->shown, SIZE_MAX when hidden by a newer one */
+};
+
+/* All entries of one key of a service. */
+struct instance_slot {
+    struct entry *newest;
+    struct overlay *overlay; /* may exist without entries */
+    UT_hash_handle hh;       /* in service->slots, by "ip port cluster" */
+    size_t key_len;
+    char key[];
+};
+
+/* What an operator set over ip:port:cluster. */
+struct overlay {
+    bool has_weight;
+    bool has_enabled;
+    bool enabled;
+    double weight;
+    struct instance_pair *metadata; /* owned texts */
+    size_t metadata_count;
+    int64_t unused_since_ms; /* wall time since no entry uses it; 0: in use */
+};
+
+/* What one client publishes for one service. */
+struct publication {
+    struct client *client;
+    struct service *service;
+    struct entry *entries;
+    size_t count;
+    bool batch;
+    int64_t time_ms; /* of the operation */
+    struct publication *service_prev, *service_next; /* service->publications */
+    UT_hash_handle hh;                               /* in client->publications, by service pointer */
+    /* this node's own: an HTTP client's life (beat.h) */
+    struct deadline beat;
+    uint64_t beat_ms; /* monotonic time of the last beat */
+};
+
+/* A removal that is remembered with its reason. */
+struct removal {
+    int64_t time_ms;
+    enum removal_reason reason;
+    char what[96];   /* ip:port#cluster, cut */
+    char client[96]; /* client id, cut */
+};
+
+struct service {
+    /* replicated */
+    char *texts; /* one block: namespace, group, name, grouped */
+    struct service_name name;
+    struct span grouped;
+    bool exists;    /* listed: registered or explicitly created; false: only subscribed to */
+    bool ephemeral; /* fixed while it exists */
+    bool has_record;
+    double protect_threshold;
+    struct instance_pair *metadata;
+    size_t metadata_count;
+    char *selector; /* JSON text or NULL */
+    struct instance_slot *slots; /* uthash */
+    struct entry **shown;        /* visible entries */
+    size_t shown_count, shown_cap;
+    size_t healthy_count; /* of shown */
+    struct publication *publications;
+    size_t publication_count;
+    uint64_t revision;   /* changes so far */
+    int64_t updated_ms;  /* wall time of the last change */
+    struct removal removals[SERVICE_REMOVALS_KEPT]; /* ring */
+    unsigned removals_count;
+    UT_hash_handle hh; /* in naming->services, by view key */
+    size_t key_len;
+    char *key;
+    /* this node's own */
+    bool stale;              /* the view has no current value */
+    bool touched;            /* in the current changes list */
+    struct service *touched_next;
+    struct subscription *subscribers; /* list */
+    size_t subscriber_count;
+    struct push_state *push; /* push.h; NULL until the first subscriber */
+    struct group_names *group;
+};
+
+struct client {
+    /* replicated */
+    char *id;
+    size_t id_len;
+    enum client_kind kind;
+    struct publication *publications; /* uthash by service pointer */
+    size_t publication_count;
+    int64_t updated_ms;
+    UT_hash_handle hh; /* in naming->clients, by id */
+    /* this node's own: a connection attached to it */
+    uint64_t conn; /* key, 0: none here */
+    bool gone;     /* ClientGone is proposed */
+    char *app, *agent, *ip;
+    struct subscription *subscriptions; /* uthash by service pointer */
+    size_t subscription_count;
+    UT_hash_handle hh_conn; /* in naming->by_conn, by conn */
+};
+
+/* The services of one (namespace, group), for lists: names sorted when somebody asks. */
+struct group_names {
+    struct service **list;
+    size_t count, cap;
+    bool sorted;
+    UT_hash_handle hh; /* in naming->groups */
+    size_t key_len;
+    char key[];
+};
+
+struct naming {
+    struct naming_options options;
+    struct view *view;
+    struct service *services; /* uthash by key */
+    struct client *clients;   /* uthash by id */
+    struct client *by_conn;   /* uthash by conn */
+    struct group_names *groups;
+    struct naming_counters counters;
+    size_t service_count; /* that exist */
+    size_t instance_count;
+    size_t subscription_count;
+    struct service *clean_at; /* cleaner's cursor */
+    uint64_t clean_next_ms;
+    struct deadlines pushes; /* push.h */
+    struct deadlines acks;
+    struct deadlines beats; /* beat.h */
+    uint64_t request_id;    /* last one drawn for a push */
+    struct ack_wait *ack_waits; /* push.h */
+    uint64_t turn;          /* counts naming_turn_end: a value is built at most once a turn */
+};
+
+/* Find by name; NULL when unknown (a service that is only subscribed to is found; look at exists). */
+struct service *service_find(struct naming *n, const struct service_name *name);
+
+/* Find or make one that does not exist yet in the listed sense. */
+struct service *service_obtain(struct naming *n, const struct service_name *name);
+
+/* Free it when nothing holds it: no record, no publication, no subscriber, not existing. Returns true when freed. */
+bool service_release(struct naming *n, struct service *s);
+
+/* The service appears in lists from now on, with this kind. Puts it into its group's names. */
+void service_set_exists(struct naming *n, struct service *s, bool ephemeral);
+
+/* It appears no more; its view entry goes. */
+void service_set_gone(struct naming *n, struct service *s);
+
+/* Sorted names of a group; *ret_count of them, borrowed until the next change. NULL and 0 when there is none. */
+struct service *const *service_group_sorted(struct naming *n, struct span namespace_id,
+                                            struct span group, size_t *ret_count);
+
+/* Find by id; NULL when unknown. */
+struct client *client_find(struct naming *n, struct span id);
+
+/* Find or make. */
+struct client *client_obtain(struct naming *n, struct span id, enum client_kind kind);
+
+/* Find the client of a connection; NULL when unknown. */
+struct client *client_of_conn(struct naming *n, uint64_t conn);
+
+/* Free it when it publishes nothing, subscribes to nothing and no connection is attached. Returns true when freed. */
+bool client_release(struct naming *n, struct client *c);
+
+/* What the client publishes for the service; NULL when nothing. */
+struct publication *publication_find(const struct client *c, const struct service *s);
+
+/* Check every invariant (counts, chains, hashes); aborts on a violation. Tests and simulation. */
+void naming_check(const struct naming *n);
+
+#endif
