@@ -25,7 +25,9 @@ def arguments(name: str, description: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=name, description=description)
     parser.add_argument("--root", type=pathlib.Path, default=report.PROJECT)
     parser.add_argument("--build", type=pathlib.Path, default=report.PROJECT / "build/lint", help="a configured build directory")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.root, options.build = options.root.resolve(), options.build.resolve()
+    return options
 
 
 def compiled(root: pathlib.Path, build: pathlib.Path) -> list[pathlib.Path]:
