@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The C files of src/ and tests/ look as .clang-format says."""
 
+import collections
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -10,13 +12,17 @@ import tools
 
 
 def run(root: pathlib.Path) -> tuple[int, str]:
-    """Exit status and output of clang-format over the tree."""
+    """Exit status, and a line per file that clang-format would change: its first place, and how many there are."""
     files = [str(path) for path in source.c_files(root, "src", "tests")]
     if not files:
         return 0, "no files\n"
     done = subprocess.run([tools.program("clang-format-14"), "--dry-run", "-Werror", "--style=file", *files], cwd=root,
                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    return done.returncode, done.stdout
+    places = collections.defaultdict(list)
+    for name, line in re.findall(r"^(\S+?):(\d+):\d+: error: ", done.stdout, re.MULTILINE):
+        places[str(pathlib.Path(name).relative_to(root))].append(line)
+    found = "".join(f"{name}:{lines[0]}: another format, in {len(lines)} place(s)\n" for name, lines in places.items())
+    return done.returncode, found or done.stdout
 
 
 if __name__ == "__main__":
