@@ -1,0 +1,349 @@
+#include "bench/options.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/span.h"
+
+#define GRPC_OFFSET 1000
+
+#define BIT(command) (1U << (command))
+#define ALL ((1U << CMD_COUNT) - 1)
+#define LOADS                                                                                      \
+    (BIT(CMD_REGISTER) | BIT(CMD_QUERY) | BIT(CMD_DEREGISTER) | BIT(CMD_HTTP_BEAT) | BIT(CMD_RAW))
+#define NAMED (ALL & ~(BIT(CMD_RAW) | BIT(CMD_IDLE)))
+
+struct command_row {
+    const char *name;
+    unsigned connections; /* default */
+    unsigned services;
+    unsigned instances;
+    const char *help;
+};
+
+static const struct command_row commands[CMD_COUNT] = {
+    [CMD_REGISTER] = {"register", 100, 1000, 1,
+                      "each connection registers its own ephemeral instance, over and over; its\n"
+                      "                metadata changes every time (--same: not)"},
+    [CMD_QUERY] = {"query", 100, 1, 10,
+                   "ask for a service of --instances instances that is registered first"},
+    [CMD_DEREGISTER] = {"deregister", 100, 1000, 1,
+                        "register, deregister, register, ...; each of the two is a request"},
+    [CMD_SUBSCRIBE] = {"subscribe", 1, 1, 1,
+                       "a publisher changes one service every --interval-ms; --subscribers\n"
+                       "                connections report when the push reached them"},
+    [CMD_IDLE] = {"idle", 1000, 1, 1,
+                  "open --connections, hold them for --seconds with their health checks"},
+    [CMD_HTTP_BEAT] = {"http-beat", 100, 100, 1000,
+                       "light beats of --instances HTTP-registered instances, HTTP/1.1 keep-alive"},
+    [CMD_BULK] = {"bulk", 16, 1000, 10000,
+                  "register --instances instances over HTTP into --services services, once;\n"
+                  "                the total time is the result"},
+    [CMD_RAW] = {"raw", 100, 1, 1,
+                 "any unary Payload: --type and --body; no setup of the connection unless --setup"},
+};
+
+enum kind {
+    KIND_UINT,
+    KIND_INT,
+    KIND_DOUBLE,
+    KIND_TEXT,
+    KIND_NAME,
+    KIND_FLAG,
+    KIND_SERVER,
+    KIND_ONE
+};
+
+struct option_row {
+    const char *name;
+    const char *arg; /* what the help calls its value */
+    enum kind kind;
+    size_t offset;
+    double min;
+    double max;
+    unsigned commands; /* which take it */
+    const char *help;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+
+static const struct option_row rows[] = {
+    {"--server", "HOST:PORT", KIND_SERVER, 0, 0, 0, ALL,
+     "main port of the server (127.0.0.1:8848)"},
+    {"--grpc-port", "N", KIND_UINT, FIELD(grpc_port), 1, 65535, ALL,
+     "gRPC port (main port + 1000)"},
+    {"--connections", "N", KIND_UINT, FIELD(connections), 1, 100000, ALL & ~BIT(CMD_SUBSCRIBE),
+     "connections (100; idle 1000, bulk 16)"},
+    {"--inflight", "N", KIND_UINT, FIELD(inflight), 1, 1000, LOADS & ~BIT(CMD_HTTP_BEAT),
+     "requests under way on each connection (1)"},
+    {"--rate", "N", KIND_DOUBLE, FIELD(rate), 0, 1e7, LOADS,
+     "open loop: requests per second over all connections (0: closed loop)"},
+    {"--seconds", "S", KIND_DOUBLE, FIELD(seconds), 0.1, 86400, ALL & ~BIT(CMD_BULK),
+     "measured time (5)"},
+    {"--warmup", "S", KIND_DOUBLE, FIELD(warmup_s), 0, 3600, ALL & ~BIT(CMD_BULK),
+     "time before it (1)"},
+    {"--pid", "N", KIND_INT, FIELD(pid), 1, INT_MAX, ALL,
+     "the server's process: its CPU per request and memory"},
+    {"--json", NULL, KIND_FLAG, FIELD(json), 0, 0, ALL, "one JSON object instead of text"},
+    {"--services", "N", KIND_UINT, FIELD(services), 1, 1000000, NAMED & ~BIT(CMD_SUBSCRIBE),
+     "spread over so many services (1000; http-beat 100, query 1)"},
+    {"--one-service", NULL, KIND_ONE, 0, 0, 0, NAMED & ~BIT(CMD_SUBSCRIBE), "same as --services 1"},
+    {"--instances", "N", KIND_UINT, FIELD(instances), 1, 1000000,
+     BIT(CMD_QUERY) | BIT(CMD_HTTP_BEAT) | BIT(CMD_BULK),
+     "instances (bulk 10000, http-beat 1000); query: of each service (10)"},
+    {"--subscribers", "N", KIND_UINT, FIELD(subscribers), 1, 100000, BIT(CMD_SUBSCRIBE),
+     "subscribing connections (1)"},
+    {"--interval-ms", "N", KIND_UINT, FIELD(interval_ms), 0, 60000, BIT(CMD_SUBSCRIBE),
+     "from one change, all pushed, to the next (100)"},
+    {"--same", NULL, KIND_FLAG, FIELD(same), 0, 0, BIT(CMD_REGISTER),
+     "register the identical instance again and again"},
+    {"--namespace", "TEXT", KIND_NAME, FIELD(namespace_id), 0, 0, NAMED, "namespace (public)"},
+    {"--group", "TEXT", KIND_NAME, FIELD(group), 0, 0, NAMED, "group (DEFAULT_GROUP)"},
+    {"--service", "TEXT", KIND_NAME, FIELD(service), 0, 0, NAMED,
+     "services are called TEXT-0000000000, -0000000001, ... (nacre-bench)"},
+    {"--type", "TEXT", KIND_TEXT, FIELD(type), 0, 0, BIT(CMD_RAW),
+     "Payload type (InstanceRequest)"},
+    {"--body", "JSON", KIND_TEXT, FIELD(body), 0, 0, BIT(CMD_RAW),
+     "Payload body (a 410-byte registration)"},
+    {"--expect", "TEXT", KIND_TEXT, FIELD(expect), 0, 0, BIT(CMD_RAW),
+     "a reply without TEXT is an error (\"resultCode\":200)"},
+    {"--setup", NULL, KIND_FLAG, FIELD(setup), 0, 0, BIT(CMD_RAW),
+     "open registered connections first"},
+};
+
+const char *command_name(enum command command)
+{
+    return commands[command].name;
+}
+
+static int set_number(const struct option_row *row, const char *value, void *field,
+                      struct fail *fail)
+{
+    long long n = 0;
+    double d = 0;
+    struct span text = span_str(value);
+    bool whole = row->kind != KIND_DOUBLE;
+    bool good = whole ? span_int(text, &n) : span_double(text, &d);
+    if (whole) {
+        d = (double)n;
+    }
+    if (!good || d < row->min || d > row->max) {
+        return fail_set(fail, E_INVALID, "%s: expected %s from %g to %g, found \"%s\"", row->name,
+                        whole ? "a whole number" : "a number", row->min, row->max, value);
+    }
+    if (row->kind == KIND_DOUBLE) {
+        *(double *)field = d;
+    } else if (row->kind == KIND_UINT) {
+        *(unsigned *)field = (unsigned)n;
+    } else {
+        *(int *)field = (int)n;
+    }
+    return 0;
+}
+
+/* Names go into JSON and into query strings as they are. */
+static int set_name(const struct option_row *row, const char *value, const char **field,
+                    struct fail *fail)
+{
+    size_t len = strlen(value);
+    bool good = len > 0 && len < OPTION_NAME_MAX;
+    for (size_t i = 0; good && i < len; i++) {
+        good = isalnum((unsigned char)value[i]) || strchr("._-:", value[i]);
+    }
+    if (!good) {
+        return fail_set(fail, E_INVALID,
+                        "%s: expected 1 to %d letters, digits or any of . _ - :, found \"%s\"",
+                        row->name, OPTION_NAME_MAX - 1, value);
+    }
+    *field = value;
+    return 0;
+}
+
+static int set_server(const char *value, struct options *o, struct fail *fail)
+{
+    const char *colon = strrchr(value, ':');
+    long long port = 0;
+    struct span host = span_of(value, colon ? (size_t)(colon - value) : 0);
+    if (host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
+        host = span_of(host.data + 1, host.len - 2);
+    }
+    if (!colon || !span_int(span_str(colon + 1), &port) || port < 1 || port > 65535 ||
+        host.len == 0 || host.len >= sizeof(o->host)) {
+        return fail_set(fail, E_INVALID, "--server: expected HOST:PORT, found \"%s\"", value);
+    }
+    memcpy(o->host, host.data, host.len);
+    o->host[host.len] = '\0';
+    o->port = (unsigned)port;
+    return 0;
+}
+
+static int set_value(const struct option_row *row, const char *value, struct options *o,
+                     struct fail *fail)
+{
+    void *field = (char *)o + row->offset;
+    switch (row->kind) {
+    case KIND_SERVER:
+        return set_server(value, o, fail);
+    case KIND_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case KIND_ONE:
+        o->services = 1;
+        return 0;
+    case KIND_TEXT:
+        *(const char **)field = value;
+        return 0;
+    case KIND_NAME:
+        return set_name(row, value, field, fail);
+    case KIND_UINT:
+    case KIND_INT:
+    case KIND_DOUBLE:
+        break;
+    }
+    return set_number(row, value, field, fail);
+}
+
+static const struct option_row *find_row(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (strcmp(rows[i].name, name) == 0) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+static int find_command(const char *name, enum command *ret)
+{
+    for (unsigned i = 0; i < CMD_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            *ret = (enum command)i;
+            return 0;
+        }
+    }
+    return E_NOT_FOUND;
+}
+
+static void set_defaults(struct options *o, enum command command)
+{
+    *o = (struct options){
+        .command = command,
+        .host = "127.0.0.1",
+        .port = 8848,
+        .connections = commands[command].connections,
+        .inflight = 1,
+        .seconds = 5,
+        .warmup_s = 1,
+        .services = commands[command].services,
+        .instances = commands[command].instances,
+        .subscribers = 1,
+        .interval_ms = 100,
+        .namespace_id = "public",
+        .group = "DEFAULT_GROUP",
+        .service = "nacre-bench",
+        .type = "InstanceRequest",
+        .expect = "\"resultCode\":200",
+    };
+}
+
+static bool is_help(const char *arg)
+{
+    return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0 || strcmp(arg, "help") == 0;
+}
+
+static int parse_rest(int argc, char *const *argv, struct options *o, struct fail *fail)
+{
+    for (int i = 1; i < argc; i++) {
+        if (is_help(argv[i])) {
+            o->help = true;
+            return 0;
+        }
+        const struct option_row *row = find_row(argv[i]);
+        if (!row) {
+            return fail_set(fail, E_INVALID, "unknown option \"%s\"; see nacre-bench --help",
+                            argv[i]);
+        }
+        if (!(row->commands & BIT(o->command))) {
+            return fail_set(fail, E_INVALID, "%s has no meaning for \"%s\"", row->name,
+                            command_name(o->command));
+        }
+        if (row->arg && i + 1 == argc) {
+            return fail_set(fail, E_INVALID, "%s: expected %s after it, found the end", row->name,
+                            row->arg);
+        }
+        int err = set_value(row, row->arg ? argv[++i] : NULL, o, fail);
+        if (err) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+int options_parse(int argc, char *const *argv, struct options *ret, struct fail *fail)
+{
+    enum command command = CMD_REGISTER;
+    if (argc > 0 && is_help(argv[0])) {
+        set_defaults(ret, command);
+        ret->help = true;
+        return 0;
+    }
+    if (argc < 1) {
+        return fail_set(fail, E_INVALID, "expected a command; see nacre-bench --help");
+    }
+    if (find_command(argv[0], &command)) {
+        return fail_set(fail, E_INVALID, "unknown command \"%s\"; see nacre-bench --help", argv[0]);
+    }
+    struct options o;
+    set_defaults(&o, command);
+    int err = parse_rest(argc, argv, &o, fail);
+    if (err) {
+        return err;
+    }
+    if (o.grpc_port == 0) {
+        o.grpc_port = o.port + GRPC_OFFSET;
+    }
+    if (o.grpc_port > 65535 && command != CMD_HTTP_BEAT && command != CMD_BULK) {
+        return fail_set(fail, E_INVALID,
+                        "--server: port %u leaves no room for the gRPC port %u; give --grpc-port",
+                        o.port, o.grpc_port);
+    }
+    *ret = o;
+    return 0;
+}
+
+void options_help(FILE *out)
+{
+    (void)fputs("nacre-bench: load for a Nacos-compatible server, from registered connections\n"
+                "\n"
+                "usage: nacre-bench COMMAND [OPTION...]\n"
+                "\n"
+                "commands:\n",
+                out);
+    for (unsigned i = 0; i < CMD_COUNT; i++) {
+        (void)fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].help);
+    }
+    (void)fputs("\noptions (defaults in brackets):\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        (void)fprintf(out, "  %-13s %-10s %s\n", rows[i].name, rows[i].arg ? rows[i].arg : "",
+                      rows[i].help);
+    }
+    (void)fputs(
+        "\n"
+        "A closed loop sends the next request when the last is answered: it finds the highest rate "
+        "and\n"
+        "the CPU per request. An open loop (--rate) sends at fixed instants and measures from "
+        "them, so a\n"
+        "server that stalls is seen in p99: it finds the latency that clients get at that rate.\n"
+        "Every reply is checked (grpc-status 0, resultCode 200, or the HTTP status and body); "
+        "anything\n"
+        "else counts as an error, and the first one is shown. Exit status: 0, 1 when there were "
+        "errors\n"
+        "or the server could not be reached, 2 for a wrong command line.\n"
+        "\n"
+        "  taskset -c 1 nacre-bench query --connections 100 --pid $(pidof nacre)\n"
+        "  nacre-bench register --rate 5000 --seconds 30\n"
+        "  nacre-bench subscribe --subscribers 1000\n"
+        "  nacre-bench bulk --instances 10000 --one-service\n",
+        out);
+}
