@@ -20,27 +20,37 @@
 
 #include <uthash.h>
 
+/* Most tables here are tiny (what one client publishes, the keys of one service) and there are very many of them. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS 4U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 2U
+
 #define NAMING_SERVICES_MAX 1000000
 #define NAMING_INSTANCES_MAX 5000000
 #define NAMING_SUBSCRIPTIONS_MAX 2000000
 #define NAMING_CLIENT_PUBLISH_MAX 100000 /* services one client publishes or subscribes to */
 #define SERVICE_REMOVALS_KEPT 16
+#define ENTRY_HIDDEN SIZE_MAX
 
 /* One instance as one client publishes it. Several entries of one key (ip, port, cluster) may exist; the newest is visible. */
 struct entry {
     struct publication *publication;
+    struct instance_slot *slot;
     struct instance *published; /* as the client sent it */
-    struct instance *effective; /* with the overlay put over it; the same object when there is none */
+    struct instance *effective; /* shown: with the overlay put over it; the same object as published when there is no overlay or it is hidden */
     struct entry *key_older;    /* chain of the same key, newest first */
     struct entry *key_newer;
     struct entry *next; /* the publication's list */
-    size_t shown_at;    /* index in service->shown, SIZE_MAX when hidden by a newer one */
+    size_t shown_at;    /* index in service->shown, ENTRY_HIDDEN when hidden by a newer one */
+    bool fresh;         /* while its publication is replaced (apply.c): it stays */
 };
 
 /* All entries of one key of a service. */
 struct instance_slot {
     struct entry *newest;
     struct overlay *overlay; /* may exist without entries */
+    struct entry *mine;      /* while a publication is replaced (apply.c): that publication's entry; otherwise NULL */
     UT_hash_handle hh;       /* in service->slots, by "ip port cluster" */
     size_t key_len;
     char key[];
@@ -69,7 +79,8 @@ struct publication {
     UT_hash_handle hh;                               /* in client->publications, by service pointer */
     /* this node's own: an HTTP client's life (beat.h) */
     struct deadline beat;
-    uint64_t beat_ms; /* monotonic time of the last beat */
+    uint64_t beat_ms;  /* monotonic time of the last beat */
+    int beat_proposed; /* enum beat_proposed: what is on its way through the log (beat.c) */
 };
 
 /* A removal that is remembered with its reason. */
@@ -100,8 +111,8 @@ struct service {
     size_t publication_count;
     uint64_t revision;   /* changes so far */
     int64_t updated_ms;  /* wall time of the last change */
-    struct removal removals[SERVICE_REMOVALS_KEPT]; /* ring */
-    unsigned removals_count;
+    struct removal *removals; /* ring of up to SERVICE_REMOVALS_KEPT, the newest at (removals_count - 1) % it; NULL when removals_count is 0 */
+    unsigned removals_count;  /* all of them, forgotten ones too */
     UT_hash_handle hh; /* in naming->services, by view key */
     size_t key_len;
     char *key;
@@ -112,7 +123,8 @@ struct service {
     struct subscription *subscribers; /* list */
     size_t subscriber_count;
     struct push_state *push; /* push.h; NULL until the first subscriber */
-    struct group_names *group;
+    struct group_names *group; /* of an existing one */
+    size_t group_at;           /* index in group->list */
 };
 
 struct client {
@@ -126,7 +138,10 @@ struct client {
     UT_hash_handle hh; /* in naming->clients, by id */
     /* this node's own: a connection attached to it */
     uint64_t conn; /* key, 0: none here */
-    bool gone;     /* ClientGone is proposed */
+    bool proposed; /* a publication was proposed at least once: its end goes through the log */
+    bool gone;     /* ClientGone is proposed; conn stays attached until it is applied */
+    enum removal_reason gone_reason;
+    struct deadline gone_retry; /* ClientGone is proposed again when it did not come back */
     char *app, *agent, *ip;
     struct subscription *subscriptions; /* uthash by service pointer */
     size_t subscription_count;
@@ -152,13 +167,14 @@ struct naming {
     struct group_names *groups;
     struct naming_counters counters;
     size_t service_count; /* that exist */
-    size_t instance_count;
+    size_t instance_count; /* entries of all publications, hidden ones too */
     size_t subscription_count;
     struct service *clean_at; /* cleaner's cursor */
     uint64_t clean_next_ms;
     struct deadlines pushes; /* push.h */
     struct deadlines acks;
     struct deadlines beats; /* beat.h */
+    struct deadlines gones; /* naming.c: ClientGone on its way */
     uint64_t request_id;    /* last one drawn for a push */
     struct ack_wait *ack_waits; /* push.h */
     uint64_t turn;          /* counts naming_turn_end: a value is built at most once a turn */
@@ -173,10 +189,11 @@ struct service *service_obtain(struct naming *n, const struct service_name *name
 /* Free it when nothing holds it: no record, no publication, no subscriber, not existing. Returns true when freed. */
 bool service_release(struct naming *n, struct service *s);
 
-/* The service appears in lists from now on, with this kind. Puts it into its group's names. */
+/* The service appears in lists from now on, with this kind. Puts it into its group's names. It does not exist yet. */
 void service_set_exists(struct naming *n, struct service *s, bool ephemeral);
 
-/* It appears no more; its view entry goes. */
+/* It appears no more, and its replicated half is as if it had never existed (record, overlays, removals); its view entry goes.
+ * Nobody publishes it. */
 void service_set_gone(struct naming *n, struct service *s);
 
 /* Sorted names of a group; *ret_count of them, borrowed until the next change. NULL and 0 when there is none. */
@@ -186,7 +203,7 @@ struct service *const *service_group_sorted(struct naming *n, struct span namesp
 /* Find by id; NULL when unknown. */
 struct client *client_find(struct naming *n, struct span id);
 
-/* Find or make. */
+/* Find or make. kind counts when it is made; one that is found keeps its own. */
 struct client *client_obtain(struct naming *n, struct span id, enum client_kind kind);
 
 /* Find the client of a connection; NULL when unknown. */
@@ -197,6 +214,10 @@ bool client_release(struct naming *n, struct client *c);
 
 /* What the client publishes for the service; NULL when nothing. */
 struct publication *publication_find(const struct client *c, const struct service *s);
+
+/* Free every service and client. The node's own halves (subscriptions, attached connections) are gone before; pushes and beats are
+ * given back through push_state_free and beat_forget. */
+void naming_clear(struct naming *n);
 
 /* Check every invariant (counts, chains, hashes); aborts on a violation. Tests and simulation. */
 void naming_check(const struct naming *n);
