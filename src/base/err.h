@@ -2,6 +2,7 @@
  *
  * Thread:  any; constants only.
  * Use:     fallible functions return 0 or one of these negative codes. Text for people travels in struct fail.
+ * E_PARAM: the parameter check (http-api.md 1.6): over HTTP the bare text and CRLF, over gRPC after "Param check invalid:".
  * Source:  Nacos 2.5.1 api/.../exception/NacosException.java (codes), http-api.md 1.3 (HTTP status per cause).
  */
 #ifndef NACRE_BASE_ERR_H
@@ -27,7 +28,8 @@
     X(E_MISSING, -16, "a required parameter is missing", 400, 400)                                 \
     X(E_UNSUPPORTED, -17, "not supported", 302, 501)                                               \
     X(E_TOO_LARGE, -18, "too large", 400, 413)                                                     \
-    X(E_NOT_LEADER, -19, "not the leader", 500, 503)
+    X(E_NOT_LEADER, -19, "not the leader", 500, 503)                                               \
+    X(E_PARAM, -20, "a parameter is illegal", 400, 400)
 
 enum err {
     E_OK = 0,

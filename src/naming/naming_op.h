@@ -1,7 +1,10 @@
-/* Operations of the registry: what stands in the log, and its codec (proto/naming_op.proto, protobuf-c).
+/* Operations of the registry: what stands in the log, and its codec (proto/naming_op.proto,
+ * protobuf-c).
  *
  * Thread:  any; no state.
- * Limits:  CONSENSUS_OP_BYTES_MAX bytes, INSTANCE_BATCH_MAX instances: checked by admit before, refused by decode.
+ * Limits:  CONSENSUS_OP_BYTES_MAX bytes, INSTANCE_BATCH_MAX instances, and those below: checked by
+ * admit before (naming_op_check), refused by decode. An arena of NAMING_OP_ARENA_MAX holds every
+ * operation that admit lets through.
  */
 #ifndef NACRE_NAMING_NAMING_OP_H
 #define NACRE_NAMING_NAMING_OP_H
@@ -13,6 +16,11 @@
 #include "naming/naming.h"
 
 #define NAMING_OP_VERSION 1
+#define NAMING_OP_ARENA_MAX (256u << 20)
+#define NAMING_OP_CLIENT_MAX 640            /* bytes of a client id */
+#define NAMING_OP_METADATA_BYTES_MAX 65536u /* an overlay's or a service record's keys and values  \
+                                             */
+#define NAMING_OP_SELECTOR_MAX 4096u        /* bytes */
 
 enum naming_op_kind {
     NAMING_OP_PUBLISH = 10,
@@ -24,8 +32,8 @@ enum naming_op_kind {
     NAMING_OP_SERVICE_REMOVE = 16,
 };
 
-/* One operation, decoded. Spans live in the request's arena (to encode) or the decoding arena. Plain data; only the fields of
- * the kind are meaningful. */
+/* One operation, decoded. Spans live in the request's arena (to encode) or the decoding arena.
+ * Plain data; only the fields of the kind are meaningful. */
 struct naming_op {
     enum naming_op_kind kind;
     int64_t time_ms;
@@ -59,7 +67,12 @@ struct naming_op {
 /* Pack; one reference. */
 MUST_USE struct buf *naming_op_encode(const struct naming_op *op);
 
-/* Unpack into arena. E_PARSE: damaged, unknown version or kind, or a value that no admit would have let through. */
+/* What decode demands of the values of its kind, beyond the shape: apply's tables rely on it. For
+ * admit, before naming_op_encode. E_INVALID  with the first value that is wrong */
+MUST_USE int naming_op_check(const struct naming_op *op, struct fail *fail);
+
+/* Unpack into arena. E_PARSE: damaged, unknown version or kind, or a value that no admit would have
+ * let through. */
 MUST_USE int naming_op_decode(struct span bytes, struct arena *arena, struct naming_op *ret,
                               struct fail *fail);
 

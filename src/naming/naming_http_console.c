@@ -1,0 +1,498 @@
+/* What the page under /nacos shows: services, their instances, clients, subscribers, and why
+ * instances went. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_out.h"
+#include "base/mem.h"
+#include "naming/naming_http.h"
+#include "naming/push.h"
+#include "naming/state.h"
+
+#define CATALOG_PAGE_MAX 500
+#define CLIENTS_MAX 10000 /* client ids in one answer */
+
+HTTP_DECODE(http_decode_nothing)
+{
+    (void)call;
+    (void)p;
+    (void)fail;
+    return 0;
+}
+
+/* Every JSON answer of v2 stands in a Result. */
+static void result_begin(struct json_out *j)
+{
+    json_init(j, 512);
+    json_object(j);
+    json_kint(j, "code", 0);
+    json_kstr(j, "message", SPAN("success"));
+    json_key(j, "data");
+}
+
+static void result_end(struct json_out *j, struct api_call *call)
+{
+    json_object_end(j);
+    api_answer_json(call, j);
+    json_close(j);
+}
+
+struct http_catalog {
+    struct msg_list page;
+    struct span service; /* part of the name; empty: any */
+    struct span group;
+    bool has_instances;
+};
+
+HTTP_DECODE(http_decode_catalog)
+{
+    struct http_catalog *m = arena_alloc(&call->arena, sizeof(*m));
+    call->msg = m;
+    m->page.page_no = 1;
+    m->page.page_size = 20;
+    int err = params_int(p, "pageNo", INT32_MIN, INT32_MAX, &m->page.page_no, fail);
+    if (!err) {
+        err = params_int(p, "pageSize", 0, CATALOG_PAGE_MAX, &m->page.page_size, fail);
+    }
+    m->page.namespace_id = span_trim(params_or(p, "namespaceId", SPAN("public")));
+    m->service = span_trim(params_get(p, "serviceNameParam"));
+    m->group = span_trim(params_get(p, "groupNameParam"));
+    params_bool(p, "hasIpCount", &m->has_instances);
+    return err;
+}
+
+static bool contains(struct span text, struct span part)
+{
+    return span_empty(part) || memmem(text.data, text.len, part.data, part.len) != NULL;
+}
+
+static bool catalog_matches(const struct http_catalog *m, const struct service *s)
+{
+    return s->exists && span_eq(s->name.namespace_id, m->page.namespace_id) &&
+           contains(s->name.name, m->service) && contains(s->name.group, m->group) &&
+           (!m->has_instances || s->shown_count > 0);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct service *x = *(struct service *const *)a;
+    const struct service *y = *(struct service *const *)b;
+    int order = span_cmp(x->name.group, y->name.group);
+    return order ? order : span_cmp(x->name.name, y->name.name);
+}
+
+/* All that match, sorted, so that pages are stable. Costs a pass over all services: for people, not
+ * for clients. */
+static struct service **catalog_select(struct naming *n, const struct http_catalog *m,
+                                       size_t *ret_count)
+{
+    struct service **list = mem_zalloc(n->service_count + 1, sizeof(struct service *));
+    size_t count = 0;
+    for (struct service *s = n->services; s; s = s->hh.next) {
+        if (catalog_matches(m, s)) {
+            list[count++] = s;
+        }
+    }
+    qsort(list, count, sizeof(struct service *), by_name);
+    *ret_count = count;
+    return list;
+}
+
+static size_t count_clusters(const struct service *s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->shown_count; i++) {
+        size_t before = 0;
+        while (before < i &&
+               !span_eq(s->shown[before]->effective->cluster, s->shown[i]->effective->cluster)) {
+            before++;
+        }
+        count += before == i;
+        if (i > 1000) {
+            break; /* enough for a figure on a page; never quadratic in a large service */
+        }
+    }
+    return count;
+}
+
+static void write_catalog_row(struct json_out *j, const struct service *s)
+{
+    bool triggers = s->shown_count > 0 &&
+                    (double)s->healthy_count <= s->protect_threshold * (double)s->shown_count;
+    json_object(j);
+    json_kstr(j, "name", s->name.name);
+    json_kstr(j, "groupName", s->name.group);
+    json_kint(j, "clusterCount", (int64_t)count_clusters(s));
+    json_kint(j, "ipCount", (int64_t)s->shown_count);
+    json_kint(j, "healthyInstanceCount", (int64_t)s->healthy_count);
+    json_kstr(j, "triggerFlag", triggers ? SPAN("true") : SPAN("false"));
+    json_object_end(j);
+}
+
+HTTP_ADMIT(http_admit_catalog)
+{
+    const struct http_catalog *m = call->msg;
+    (void)now;
+    (void)out;
+    (void)fail;
+    size_t count = 0;
+    size_t from = 0;
+    size_t to = 0;
+    struct service **list = catalog_select(self, m, &count);
+    msg_page(&m->page, count, &from, &to);
+    struct json_out j;
+    json_init(&j, 1024);
+    json_object(&j);
+    json_kint(&j, "count", (int64_t)count);
+    json_key(&j, "serviceList");
+    json_array(&j);
+    for (size_t i = from; i < to; i++) {
+        write_catalog_row(&j, list[i]);
+    }
+    json_array_end(&j);
+    json_object_end(&j);
+    mem_free(list);
+    api_answer_json(call, &j);
+    json_close(&j);
+    return API_ANSWERED;
+}
+
+struct http_catalog_instances {
+    struct service_name service;
+    struct span cluster; /* empty: all */
+    struct msg_list page;
+};
+
+HTTP_DECODE(http_decode_catalog_instances)
+{
+    struct http_catalog_instances *m = arena_alloc(&call->arena, sizeof(*m));
+    call->msg = m;
+    m->page.page_no = 1;
+    m->page.page_size = 20;
+    int err = form_name(p, FORM_V1, &call->arena, &m->service, fail);
+    if (!err) {
+        err = params_int(p, "pageNo", INT32_MIN, INT32_MAX, &m->page.page_no, fail);
+    }
+    if (!err) {
+        err = params_int(p, "pageSize", 0, CATALOG_PAGE_MAX, &m->page.page_size, fail);
+    }
+    m->cluster = span_trim(params_get(p, "clusterName"));
+    return err;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct instance *x = *(struct instance *const *)a;
+    const struct instance *y = *(struct instance *const *)b;
+    int order = span_cmp(x->ip, y->ip);
+    return order ? order : (x->port > y->port) - (x->port < y->port);
+}
+
+HTTP_ADMIT(http_admit_catalog_instances)
+{
+    const struct http_catalog_instances *m = call->msg;
+    (void)now;
+    (void)out;
+    const struct service *s = service_find(self, &m->service);
+    struct span grouped = service_name_grouped(&m->service, &call->arena);
+    if (!s || !s->exists) {
+        return fail_set(fail, E_NOT_FOUND, "service %.*s is not found!", SPAN_ARG(grouped));
+    }
+    const struct instance **list = mem_zalloc(s->shown_count + 1, sizeof(struct instance *));
+    size_t count = 0;
+    for (size_t i = 0; i < s->shown_count; i++) {
+        const struct instance *it = s->shown[i]->effective;
+        if (name_cluster_in(m->cluster, it->cluster)) {
+            list[count++] = it;
+        }
+    }
+    qsort(list, count, sizeof(struct instance *), by_address);
+    size_t from = 0;
+    size_t to = 0;
+    msg_page(&m->page, count, &from, &to);
+    struct json_out j;
+    json_init(&j, 1024);
+    json_object(&j);
+    json_key(&j, "list");
+    json_array(&j);
+    for (size_t i = from; i < to; i++) {
+        json_raw(&j, list[i]->json);
+    }
+    json_array_end(&j);
+    json_kint(&j, "count", (int64_t)count);
+    json_object_end(&j);
+    mem_free(list);
+    api_answer_json(call, &j);
+    json_close(&j);
+    return API_ANSWERED;
+}
+
+HTTP_ADMIT(http_admit_clients)
+{
+    const struct naming *n = self;
+    (void)now;
+    (void)out;
+    (void)fail;
+    struct json_out j;
+    result_begin(&j);
+    json_array(&j);
+    size_t count = 0;
+    for (const struct client *c = n->clients; c && count < CLIENTS_MAX; c = c->hh.next) {
+        json_str(&j, span_of(c->id, c->id_len));
+        count++;
+    }
+    json_array_end(&j);
+    result_end(&j, call);
+    return API_ANSWERED;
+}
+
+HTTP_DECODE(http_decode_client)
+{
+    struct span *id = arena_alloc(&call->arena, sizeof(*id));
+    call->msg = id;
+    return form_require(p, FORM_V2, "clientId", "String", id, fail);
+}
+
+static const struct client *find_client(struct naming *n, const struct api_call *call,
+                                        struct fail *fail)
+{
+    const struct span *id = call->msg;
+    const struct client *c = client_find(n, *id);
+    if (!c) {
+        (void)fail_set_codes(fail, E_NOT_FOUND, 0, 20004, "clientId [ %.*s ] not exist",
+                             SPAN_ARG(*id));
+    }
+    return c;
+}
+
+/* "ip:port#true": the address of an HTTP or persistent client. */
+static void write_address(struct json_out *j, const struct client *c)
+{
+    struct span id = span_of(c->id, c->id_len);
+    const char *hash = memrchr(id.data, '#', id.len);
+    const char *colon = hash ? memrchr(id.data, ':', (size_t)(hash - id.data)) : NULL;
+    if (!colon) {
+        json_kstr(j, "clientIp", span_str(c->ip));
+        const char *port = memrchr(id.data, '_', id.len);
+        json_kstr(j, "clientPort",
+                  port ? span_of(port + 1, (size_t)(id.data + id.len - port - 1)) : SPAN(""));
+        return;
+    }
+    json_kstr(j, "clientIp", span_of(id.data, (size_t)(colon - id.data)));
+    json_kstr(j, "clientPort", span_of(colon + 1, (size_t)(hash - colon - 1)));
+}
+
+HTTP_ADMIT(http_admit_client)
+{
+    (void)now;
+    (void)out;
+    const struct client *c = find_client(self, call, fail);
+    if (!c) {
+        return E_NOT_FOUND;
+    }
+    struct json_out j;
+    result_begin(&j);
+    json_object(&j);
+    json_kstr(&j, "clientId", span_of(c->id, c->id_len));
+    json_kbool(&j, "ephemeral", c->kind != CLIENT_PERSISTENT);
+    json_kint(&j, "lastUpdatedTime", c->updated_ms);
+    if (c->kind == CLIENT_CONNECTION) {
+        json_kstr(&j, "clientType", SPAN("connection"));
+        json_kstr(&j, "connectType", SPAN("GRPC"));
+        json_kstr(&j, "appName", span_str(c->app));
+        json_kstr(&j, "version", span_str(c->agent));
+    } else {
+        json_kstr(&j, "clientType", SPAN("ipPort"));
+    }
+    write_address(&j, c);
+    json_object_end(&j);
+    result_end(&j, call);
+    return API_ANSWERED;
+}
+
+static void write_service_keys(struct json_out *j, const struct service *s)
+{
+    json_kstr(j, "namespace", s->name.namespace_id);
+    json_kstr(j, "group", s->name.group);
+    json_kstr(j, "serviceName", s->name.name);
+}
+
+HTTP_ADMIT(http_admit_client_publishes)
+{
+    (void)now;
+    (void)out;
+    const struct client *c = find_client(self, call, fail);
+    if (!c) {
+        return E_NOT_FOUND;
+    }
+    struct json_out j;
+    result_begin(&j);
+    json_array(&j);
+    for (const struct publication *p = c->publications; p; p = p->hh.next) {
+        for (const struct entry *e = p->entries; e; e = e->next) {
+            json_object(&j);
+            write_service_keys(&j, p->service);
+            json_key(&j, "registeredInstance");
+            json_object(&j);
+            json_kstr(&j, "ip", e->published->ip);
+            json_kint(&j, "port", e->published->port);
+            json_kstr(&j, "cluster", e->published->cluster);
+            json_object_end(&j);
+            json_object_end(&j);
+        }
+    }
+    json_array_end(&j);
+    result_end(&j, call);
+    return API_ANSWERED;
+}
+
+/* What the visitors below write to. */
+struct visit {
+    struct json_out *j;
+    const struct service *service;
+    const struct client *only; /* NULL: every subscriber */
+    size_t count;
+};
+
+static void write_subscription(void *arg, const struct subscriber_info *info)
+{
+    struct visit *v = arg;
+    if (v->only && !span_eq(info->client_id, span_of(v->only->id, v->only->id_len))) {
+        return;
+    }
+    json_object(v->j);
+    write_service_keys(v->j, v->service);
+    json_key(v->j, "subscriberInfo");
+    json_object(v->j);
+    json_kstr(v->j, "app", info->app);
+    json_kstr(v->j, "agent", info->agent);
+    json_kstr(v->j, "addr", info->ip);
+    json_object_end(v->j);
+    json_object_end(v->j);
+}
+
+HTTP_ADMIT(http_admit_client_subscribes)
+{
+    struct naming *n = self;
+    (void)now;
+    (void)out;
+    const struct client *c = find_client(n, call, fail);
+    if (!c) {
+        return E_NOT_FOUND;
+    }
+    struct json_out j;
+    result_begin(&j);
+    json_array(&j);
+    for (const struct service *s = n->services; s && c->subscription_count; s = s->hh.next) {
+        struct visit v = {.j = &j, .service = s, .only = c};
+        push_each_subscriber(s, write_subscription, &v);
+    }
+    json_array_end(&j);
+    result_end(&j, call);
+    return API_ANSWERED;
+}
+
+struct http_subscribers {
+    struct service_name service;
+    struct msg_list page;
+};
+
+HTTP_DECODE(http_decode_subscribers)
+{
+    struct http_subscribers *m = arena_alloc(&call->arena, sizeof(*m));
+    call->msg = m;
+    m->page.page_no = 1;
+    m->page.page_size = 1000;
+    int err = form_name(p, FORM_V1, &call->arena, &m->service, fail);
+    if (!err) {
+        err = params_int(p, "pageNo", INT32_MIN, INT32_MAX, &m->page.page_no, fail);
+    }
+    if (!err) {
+        err = params_int(p, "pageSize", INT32_MIN, INT32_MAX, &m->page.page_size, fail);
+    }
+    return err;
+}
+
+/* Subscribers of one page. */
+struct subscriber_page {
+    struct json_out *j;
+    const struct service *service;
+    size_t at, from, to;
+};
+
+static void write_subscriber(void *arg, const struct subscriber_info *info)
+{
+    struct subscriber_page *page = arg;
+    size_t at = page->at++;
+    if (at < page->from || at >= page->to) {
+        return;
+    }
+    struct json_out *j = page->j;
+    json_object(j);
+    json_kstr(j, "addrStr", info->ip);
+    json_kstr(j, "agent", info->agent);
+    json_kstr(j, "app", info->app);
+    json_kstr(j, "ip", info->ip);
+    json_kint(j, "port", 0);
+    json_kstr(j, "namespaceId", page->service->name.namespace_id);
+    json_kstr(j, "serviceName", page->service->grouped);
+    json_kstr(j, "cluster", info->clusters);
+    json_object_end(j);
+}
+
+HTTP_ADMIT(http_admit_subscribers)
+{
+    const struct http_subscribers *m = call->msg;
+    (void)now;
+    (void)out;
+    (void)fail;
+    const struct service *s = service_find(self, &m->service);
+    size_t count = s ? s->subscriber_count : 0;
+    struct json_out j;
+    json_init(&j, 512);
+    json_object(&j);
+    json_key(&j, "subscribers");
+    json_array(&j);
+    if (s) {
+        struct subscriber_page page = {.j = &j, .service = s};
+        msg_page(&m->page, count, &page.from, &page.to);
+        push_each_subscriber(s, write_subscriber, &page);
+    }
+    json_array_end(&j);
+    json_kint(&j, "count", (int64_t)count);
+    json_object_end(&j);
+    api_answer_json(call, &j);
+    json_close(&j);
+    return API_ANSWERED;
+}
+
+/* The last removals of a service with their reasons, newest first. */
+HTTP_ADMIT(http_admit_removals)
+{
+    const struct http_service *m = call->msg;
+    (void)now;
+    (void)out;
+    (void)fail;
+    const struct service *s = service_find(self, &m->service);
+    struct json_out j;
+    json_init(&j, 512);
+    json_object(&j);
+    json_key(&j, "removals");
+    json_array(&j);
+    unsigned count = s ? s->removals_count : 0;
+    unsigned kept = count < SERVICE_REMOVALS_KEPT ? count : SERVICE_REMOVALS_KEPT;
+    for (unsigned i = 0; i < kept; i++) {
+        const struct removal *r = &s->removals[(count - 1 - i) % SERVICE_REMOVALS_KEPT];
+        json_object(&j);
+        json_kint(&j, "time", r->time_ms);
+        json_kstr(&j, "instance", span_str(r->what));
+        json_kstr(&j, "client", span_str(r->client));
+        json_kstr(&j, "reason", span_str(removal_text(r->reason)));
+        json_object_end(&j);
+    }
+    json_array_end(&j);
+    json_object_end(&j);
+    api_answer_json(call, &j);
+    json_close(&j);
+    return API_ANSWERED;
+}

@@ -1,0 +1,134 @@
+#include "node/cli.h"
+
+#include <string.h>
+
+struct short_form {
+    const char *flag;
+    const char *key;
+    const char *what;
+};
+
+static const struct short_form short_forms[] = {
+    {"--port", "server.port", "a number, for example --port 8848"},
+    {"--data", "nacre.data", "a directory, for example --data /var/lib/nacre"},
+    {"--address", "server.address", "an address, for example --address 127.0.0.1"},
+};
+
+static int add_arg(struct cli *cli, struct span key, struct span value, struct fail *fail)
+{
+    if (cli->args_count == CLI_ARGS_MAX) {
+        return fail_set(fail, E_LIMIT,
+                        "more than %d options; put them into a file and use --config",
+                        CLI_ARGS_MAX);
+    }
+    cli->args[cli->args_count++] = (struct option_arg){key, value};
+    return 0;
+}
+
+/* key=value of -D, --key=value. */
+static int add_pair(struct cli *cli, const char *text, struct fail *fail)
+{
+    struct span rest = span_str(text);
+    struct span key = span_cut(&rest, '=');
+    if (key.len == strlen(text)) {
+        return fail_set(fail, E_INVALID, "%s: expected key=value, for example -D server.port=8848",
+                        text);
+    }
+    return add_arg(cli, key, rest.data ? rest : span_of("", 0), fail);
+}
+
+/* Understand argv[*i]; moves *i over a value that it takes. */
+static int parse_option(int argc, char *const *argv, int *i, struct cli *cli, struct fail *fail)
+{
+    const char *a = argv[*i];
+    bool has_next = *i + 1 < argc;
+    if (strcmp(a, "-D") == 0) {
+        if (!has_next) {
+            return fail_set(fail, E_INVALID, "-D: expected key=value after it");
+        }
+        return add_pair(cli, argv[++*i], fail);
+    }
+    if (strncmp(a, "-D", 2) == 0) {
+        return add_pair(cli, a + 2, fail);
+    }
+    if (strcmp(a, "--config") == 0) {
+        if (!has_next) {
+            return fail_set(fail, E_INVALID, "--config: expected a file after it");
+        }
+        cli->config_path = argv[++*i];
+        return 0;
+    }
+    for (size_t f = 0; f < ARRAY_LEN(short_forms); f++) {
+        if (strcmp(a, short_forms[f].flag) == 0) {
+            if (!has_next) {
+                return fail_set(fail, E_INVALID, "%s: expected %s", a, short_forms[f].what);
+            }
+            return add_arg(cli, span_str(short_forms[f].key), span_str(argv[++*i]), fail);
+        }
+    }
+    if (strncmp(a, "--", 2) == 0 && strchr(a, '=')) {
+        return add_pair(cli, a + 2, fail);
+    }
+    return fail_set(fail, E_INVALID, "%s is not an option of nacre server; see nacre --help", a);
+}
+
+int cli_parse(int argc, char *const *argv, struct cli *ret, struct fail *fail)
+{
+    struct cli cli = {.command = CLI_SERVER};
+    int first = 1;
+    if (argc > 1 && argv[1][0] != '-') {
+        if (strcmp(argv[1], "help") == 0) {
+            cli.command = CLI_HELP;
+        } else if (strcmp(argv[1], "server") != 0) {
+            return fail_set(fail, E_INVALID,
+                            "%s is not a command of nacre; this version has: server", argv[1]);
+        }
+        first = 2;
+    }
+    for (int i = first; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            cli.command = CLI_HELP;
+            break;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            cli.command = CLI_VERSION;
+            break;
+        }
+        int err = parse_option(argc, argv, &i, &cli, fail);
+        if (err) {
+            return err;
+        }
+    }
+    *ret = cli;
+    return 0;
+}
+
+void cli_help(FILE *to)
+{
+    fprintf(
+        to,
+        "Nacre " NACRE_VERSION ": a service registry that Nacos 2.x clients use unchanged.\n"
+        "\n"
+        "  nacre server [--port 8848] [--data DIR] [--address A] [--config FILE] [-D key=value "
+        "...]\n"
+        "  nacre --help | --version\n"
+        "\n"
+        "The server listens on the main port (HTTP and the page under /nacos) and on main port + "
+        "1000\n"
+        "(gRPC of the clients). It stops on SIGTERM or SIGINT, sending its clients away first.\n"
+        "\n"
+        "Options, later wins: default, the file given by --config or conf/application.properties "
+        "in the\n"
+        "current directory, environment, command line. A key's environment variable is its name "
+        "in\n"
+        "upper case with dots as underscores and without dashes, or the docker image's name "
+        "below.\n"
+        "\n");
+    options_print(to);
+    fprintf(to,
+            "\n"
+            "Try it:\n"
+            "  curl -X POST "
+            "'http://127.0.0.1:8848/nacos/v1/ns/instance?serviceName=hello&ip=10.0.0.1&port=80'\n"
+            "  curl 'http://127.0.0.1:8848/nacos/v1/ns/instance/list?serviceName=hello'\n");
+}

@@ -1,0 +1,32 @@
+/* The command line: what to do, and with which options.
+ *
+ * Thread:  main.
+ */
+#ifndef NACRE_NODE_CLI_H
+#define NACRE_NODE_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/fail.h"
+#include "node/options.h"
+
+#define CLI_ARGS_MAX 256
+
+enum cli_command { CLI_SERVER, CLI_HELP, CLI_VERSION };
+
+/* Plain data; texts point into argv. */
+struct cli {
+    enum cli_command command;
+    const char *config_path; /* --config, or NULL */
+    struct option_arg args[CLI_ARGS_MAX];
+    size_t args_count;
+};
+
+/* Understand argv. E_INVALID with what was not understood and what to write instead. */
+MUST_USE int cli_parse(int argc, char *const *argv, struct cli *ret, struct fail *fail);
+
+/* nacre --help. */
+void cli_help(FILE *to);
+
+#endif

@@ -1,0 +1,55 @@
+/* The core: the one thread that owns all state, put together from its features.
+ *
+ * One turn: mails are dispatched, proposals go to the log, what is committed is applied and
+ * answered, due pushes leave, effects are performed.
+ *
+ * Thread:  core_create, core_start, core_stop, core_destroy: main. core_port's post: any thread.
+ * The rest: core. Owns:    the loop, the log, the registry, the connection table, the outbox.
+ */
+#ifndef NACRE_NODE_CORE_H
+#define NACRE_NODE_CORE_H
+
+#include <stdatomic.h>
+
+#include "api/core_mail.h"
+#include "api/outbox.h"
+#include "base/fail.h"
+#include "conn/conn.h"
+#include "consensus/consensus.h"
+#include "naming/naming.h"
+#include "view/view.h"
+
+struct rpc;
+
+struct core_options {
+    struct naming_options naming;
+    struct conn_options conn;
+};
+
+struct core;
+
+/* E_IO when the system gives no loop. The log is the in-memory one. */
+MUST_USE int core_create(const struct core_options *options, struct core **ret_core,
+                         struct fail *fail);
+
+/* After core_stop. */
+void core_destroy(struct core *c);
+
+/* Begin to run; edge is where pushes and connection effects go (borrowed, may be NULL in tests). */
+MUST_USE int core_start(struct core *c, struct rpc *edge, struct fail *fail);
+
+/* Tell every client to go elsewhere (ConnectResetRequest). Any thread; returns at once. */
+void core_say_goodbye(struct core *c);
+
+/* Leave the loop after the current turn and join the thread. */
+void core_stop(struct core *c);
+
+/* For the edges. */
+struct core_port core_port(struct core *c);
+
+struct view *core_view(struct core *c);
+struct naming *core_naming(struct core *c);
+const struct conn_table *core_conns(struct core *c);
+struct consensus_state core_log_state(const struct core *c);
+
+#endif

@@ -1,0 +1,254 @@
+#include "node/node.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "console/console.h"
+#include "http/http.h"
+#include "naming/naming_http.h"
+#include "naming/naming_rows.h"
+#include "node/core.h"
+#include "node/datadir.h"
+#include "node/status.h"
+#include "rpc/rpc.h"
+
+/* File descriptors besides those of connections: libraries, log, lock, listeners, epoll sets. */
+#define FILES_SPARE 256
+#define PUSH_RETRY_MAX_MS 30000
+#define GRPC_PORT_OFFSET 1000
+#define HANDSHAKE_TIMEOUT_MS 15000
+#define STREAMS_PER_CONN_MAX 1024
+
+enum { FEATURE_NAMING, FEATURE_STATUS, FEATURES };
+
+struct node {
+    const struct options *options;
+    struct datadir datadir;
+    struct core *core;
+    struct rpc *rpc;
+    struct http *http;
+    struct status status;
+    struct api_rows features[FEATURES];
+    atomic_bool ready;
+    bool has_datadir, rpc_started, http_started;
+};
+
+/* gRPC's listener dies at the first EMFILE (grpc-core-in-c.md rule 6), so the limit must lie above
+ * what our connection limits allow. */
+static int raise_file_limit(const struct options *o, struct fail *fail)
+{
+    uint64_t want = (uint64_t)o->connections_max + (uint64_t)o->http_connections_max + FILES_SPARE;
+    struct rlimit limit = {0};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return fail_set(fail, E_IO, "cannot read the file limit: %s", strerror(errno));
+    }
+    if (limit.rlim_cur >= want) {
+        return 0;
+    }
+    struct rlimit raised = {
+        .rlim_cur = want,
+        .rlim_max = limit.rlim_max < want ? (rlim_t)want : limit.rlim_max,
+    };
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+        return 0;
+    }
+    return fail_set(fail, E_LIMIT,
+                    "the limit of open files is %llu, but nacre.connections.max=%lld and "
+                    "nacre.http.connections.max=%lld need %llu; raise it (ulimit -n, LimitNOFILE) "
+                    "or lower these",
+                    (unsigned long long)limit.rlim_max, (long long)o->connections_max,
+                    (long long)o->http_connections_max, (unsigned long long)want);
+}
+
+static struct core_options make_core_options(const struct options *o)
+{
+    return (struct core_options){
+        .naming =
+            {
+                .push_window_ms = (uint32_t)o->push_window_ms,
+                .push_window_max_ms = (uint32_t)o->push_window_max_ms,
+                .push_ack_timeout_ms = (uint32_t)o->push_ack_timeout_ms,
+                .push_retry_ms = (uint32_t)o->push_retry_ms,
+                .push_retry_max_ms = PUSH_RETRY_MAX_MS,
+                .push_tries_max = (uint32_t)o->push_tries_max,
+                .subscribe_push_ms = 500,
+                .beat_timeout_ms = 15000,
+                .beat_delete_ms = 30000,
+                .beat_interval_ms = 5000,
+                .expire_instances = o->expire_instances,
+                .empty_service_ms = (uint32_t)o->empty_service_ms,
+                .clean_interval_ms = (uint32_t)o->clean_interval_ms,
+                .overlay_expire_ms = (uint32_t)o->overlay_expire_ms,
+            },
+        .conn =
+            {
+                .max_total = (size_t)o->connections_max,
+                .max_per_ip = (size_t)o->connections_max_per_ip,
+                .persistent_by_grpc = true,
+            },
+    };
+}
+
+static void list_features(struct node *n)
+{
+    struct api_rows *naming = &n->features[FEATURE_NAMING];
+    naming->rpc = naming_rpc_rows(&naming->rpc_count);
+    naming->http = naming_http_rows(&naming->http_count);
+    naming->read_self = core_view(n->core);
+    naming->admit_self = core_naming(n->core);
+    struct api_rows *status = &n->features[FEATURE_STATUS];
+    status->http = status_rows(&status->http_count);
+    status->read_self = &n->status;
+    status->admit_self = &n->status;
+}
+
+static int start_rpc(struct node *n, struct fail *fail)
+{
+    const struct options *o = n->options;
+    struct rpc_options options = {
+        .bind = o->server_address,
+        .port = (uint16_t)(o->server_port + GRPC_PORT_OFFSET),
+        .receive_max_bytes = (size_t)o->grpc_receive_max,
+        .keepalive_ms = (uint32_t)o->grpc_keepalive_ms,
+        .keepalive_timeout_ms = (uint32_t)o->grpc_keepalive_timeout_ms,
+        .handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS,
+        .streams_per_conn_max = STREAMS_PER_CONN_MAX,
+        .features = n->features,
+        .features_count = FEATURES,
+        .core = core_port(n->core),
+        .ready = &n->ready,
+    };
+    int err = rpc_create(&options, &n->rpc, fail);
+    if (err) {
+        return err;
+    }
+    n->status.rpc = n->rpc;
+    err = core_start(n->core, n->rpc, fail);
+    if (err) {
+        return err;
+    }
+    err = rpc_start(n->rpc, fail);
+    n->rpc_started = err == 0;
+    return err;
+}
+
+static int start_http(struct node *n, struct fail *fail)
+{
+    const struct options *o = n->options;
+    struct http_options options = {
+        .bind = o->server_address,
+        .port = (uint16_t)o->server_port,
+        .context_path = o->context_path,
+        .connections_max = (unsigned)o->http_connections_max,
+        .connections_per_ip_max = (unsigned)o->http_connections_max_per_ip,
+        .idle_timeout_ms = (uint32_t)o->http_idle_timeout_ms,
+        .features = n->features,
+        .features_count = FEATURES,
+        .core = core_port(n->core),
+        .ready = &n->ready,
+    };
+    options.assets = console_assets(&options.assets_count);
+    int err = http_create(&options, &n->http, fail);
+    if (err) {
+        return err;
+    }
+    n->status.http = n->http;
+    err = http_start(n->http, fail);
+    n->http_started = err == 0;
+    return err;
+}
+
+static int start_all(struct node *n, struct fail *fail)
+{
+    int err = datadir_open(&n->datadir, n->options->data_dir, fail);
+    if (err) {
+        return err;
+    }
+    n->has_datadir = true;
+    err = raise_file_limit(n->options, fail);
+    if (err) {
+        return err;
+    }
+    struct core_options core = make_core_options(n->options);
+    err = core_create(&core, &n->core, fail);
+    if (err) {
+        return err;
+    }
+    status_init(&n->status, n->core, n->options, &n->ready);
+    list_features(n);
+    err = start_rpc(n, fail);
+    if (err) {
+        return err;
+    }
+    return start_http(n, fail);
+}
+
+int node_start(const struct options *options, struct node **ret_node, struct fail *fail)
+{
+    uint64_t begun = clock_mono_ns();
+    struct node *n = mem_zalloc(1, sizeof(*n));
+    n->options = options;
+    int err = start_all(n, fail);
+    if (err) {
+        node_stop(n);
+        return err;
+    }
+    atomic_store(&n->ready, true);
+    LOG_INFO("node",
+             "event=ready http=%u grpc=%u data=%s context=%s version=" NACRE_VERSION
+             " started_in_ms=%.1f",
+             node_http_port(n), node_grpc_port(n), options->data_dir, options->context_path,
+             (double)(clock_mono_ns() - begun) / 1e6);
+    LOG_WARN("node", "event=open_access authentication=off "
+                     "meaning=\"everyone who reaches these ports may register and read\"");
+    *ret_node = n;
+    return 0;
+}
+
+void node_stop(struct node *take_node)
+{
+    struct node *n = take_node;
+    if (!n) {
+        return;
+    }
+    uint32_t grace = (uint32_t)n->options->stop_grace_ms;
+    if (atomic_exchange(&n->ready, false)) {
+        LOG_INFO("node", "event=stopping grace_ms=%u", grace);
+        core_say_goodbye(n->core);
+    }
+    if (n->rpc_started) {
+        rpc_stop(n->rpc, grace);
+    }
+    if (n->http_started) {
+        http_stop(n->http, grace);
+    }
+    if (n->core) {
+        core_stop(n->core);
+    }
+    if (n->http) {
+        http_destroy(n->http);
+    }
+    if (n->rpc) {
+        rpc_destroy(n->rpc);
+    }
+    core_destroy(n->core);
+    if (n->has_datadir) {
+        datadir_close(&n->datadir);
+    }
+    mem_free(n);
+}
+
+uint16_t node_http_port(const struct node *n)
+{
+    return http_port(n->http);
+}
+
+uint16_t node_grpc_port(const struct node *n)
+{
+    return rpc_port(n->rpc);
+}

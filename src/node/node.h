@@ -1,0 +1,30 @@
+/* A node: everything one process runs, started and stopped in order.
+ *
+ * Start: data directory, file limit, core, gRPC edge, HTTP edge, ready. Stop: not ready, clients
+ * are sent away, gRPC edge, HTTP edge, core.
+ *
+ * Thread:  main.
+ */
+#ifndef NACRE_NODE_NODE_H
+#define NACRE_NODE_NODE_H
+
+#include <stdint.h>
+
+#include "base/fail.h"
+#include "node/options.h"
+
+struct node;
+
+/* Start a node; options are borrowed until node_stop. On failure everything that was started is
+ * stopped again. E_CONFLICT the data directory is in use   E_IO a port cannot be bound, the
+ * directory cannot be made */
+MUST_USE int node_start(const struct options *options, struct node **ret_node, struct fail *fail);
+
+/* Stop gracefully within the option's grace and free everything. */
+void node_stop(struct node *take_node);
+
+/* The ports that clients use. */
+uint16_t node_http_port(const struct node *n);
+uint16_t node_grpc_port(const struct node *n);
+
+#endif
