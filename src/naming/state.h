@@ -104,6 +104,7 @@ struct service {
     size_t metadata_count;
     char *selector; /* JSON text or NULL */
     struct instance_slot *slots; /* uthash */
+    size_t overlay_count;        /* slots that have an overlay: the cleaner looks only there */
     struct entry **shown;        /* visible entries */
     size_t shown_count, shown_cap;
     size_t healthy_count; /* of shown */
@@ -169,7 +170,8 @@ struct naming {
     size_t service_count; /* that exist */
     size_t instance_count; /* entries of all publications, hidden ones too */
     size_t subscription_count;
-    struct service *clean_at; /* cleaner's cursor */
+    size_t client_counts[4];  /* clients by enum client_kind */
+    struct service *clean_at; /* cleaner's cursor; moved on when its service is freed */
     uint64_t clean_next_ms;
     struct deadlines pushes; /* push.h */
     struct deadlines acks;
@@ -195,6 +197,14 @@ void service_set_exists(struct naming *n, struct service *s, bool ephemeral);
 /* It appears no more, and its replicated half is as if it had never existed (record, overlays, removals); its view entry goes.
  * Nobody publishes it. */
 void service_set_gone(struct naming *n, struct service *s);
+
+/* The slot of ip:port in cluster; NULL when there is none. O(1). */
+struct instance_slot *instance_slot_find(const struct service *s, struct span ip, uint16_t port,
+                                         struct span cluster);
+
+/* The address of a slot; spans are borrowed from it. */
+void instance_slot_address(const struct instance_slot *slot, struct span *ret_ip,
+                           uint16_t *ret_port, struct span *ret_cluster);
 
 /* Sorted names of a group; *ret_count of them, borrowed until the next change. NULL and 0 when there is none. */
 struct service *const *service_group_sorted(struct naming *n, struct span namespace_id,
