@@ -1,0 +1,113 @@
+"""What is taken out of a recording before it is compared, and how a difference is said.
+
+The filters take out what this server does not serve yet. They run on both sides alike, on copies: neither the recordings
+nor the tools are changed. They shrink as the server grows: with the configuration centre the first one goes away.
+"""
+import json
+import re
+from difflib import SequenceMatcher
+
+# Steps of the drivers that are about configuration, in the words of all of them.
+CONFIG_STEP = re.compile(r"^(publish|remove|get( |_config|Config)|GetConfig|config\.|add_?[lL]istener|ListenConfig)")
+
+# The routes of `/nacos` that are served. Other methods on these paths belong to them: they are refused in Nacos's words.
+ROUTES = {"/v1/ns/instance", "/v1/ns/instance/list", "/v1/ns/instance/beat", "/v1/ns/service/list",
+          "/v2/ns/instance", "/v2/ns/instance/list", "/v2/ns/instance/beat", "/v2/ns/service/list",
+          "/v1/console/health/liveness", "/v1/console/health/readiness", "/v2/console/health/liveness",
+          "/v2/console/health/readiness", "/v1/console/server/state", "/v1/ns/operator/metrics"}
+# Known paths, but methods of the operator's side (issue 3 part 7 names POST, PUT, DELETE, GET).
+LATER = {("PATCH", "/v1/ns/instance"), ("PATCH", "/v2/ns/instance")}
+
+
+def load(path):
+    with open(path, encoding="utf-8") as f:
+        return [json.loads(x) for x in f if x.strip()]
+
+
+def save(path, lines):
+    with open(path, "w", encoding="utf-8") as f:
+        f.writelines(json.dumps(x, ensure_ascii=False) + "\n" for x in lines)
+
+
+def is_config_setup(line):
+    return line["type"] == "ConnectionSetupRequest" and (line["body"].get("labels") or {}).get("module") == "config"
+
+
+def is_config_note(line):
+    body = line.get("body") or {}
+    if line["type"] == "event":
+        return "content" in body  # what a configuration listener is told
+    return line["type"] in ("call", "return", "throw") and CONFIG_STEP.match(body.get("step", ""))
+
+
+def naming_only(lines):
+    """A gRPC recording without the connections, calls and events of configuration clients."""
+    config = {x["conn"] for x in lines if is_config_setup(x)}
+    return [x for x in lines if x.get("conn") not in config and not (x["rpc"] == "note" and is_config_note(x))]
+
+
+def served_routes(lines):
+    """An HTTP recording with only the exchanges on routes that are served."""
+    def served(r):
+        path = r["path"].removeprefix("/nacos")
+        return path in ROUTES and (r["method"], path) not in LATER
+    return [x for x in lines if served(x["req"])]
+
+
+# The original pushes 500 ms after a change, this server at once: the same push may belong to an earlier step here.
+PUSHED = ("NotifySubscriberRequest", "NotifySubscriberResponse", "event")
+
+
+def drop_moved(groups):
+    """Takes out of [(place, lines)] each pushed message that only moved from one step of a connection to another."""
+    seen = {}
+    for place, lines in groups:
+        for line in lines:
+            if json.loads(line[2:]).get("type") in PUSHED:
+                who = place.rsplit(", ", 1)[-1]
+                seen.setdefault((who, line[2:]), {"-": [], "+": []})[line[0]].append(lines)
+    for (_, text), sides in seen.items():
+        for minus, plus in zip(sides["-"], sides["+"]):
+            minus.remove("- " + text)
+            plus.remove("+ " + text)
+
+
+def shape(line):
+    """What two messages must share to be one message that differs: its kind, and for notes the step."""
+    v = json.loads(line[2:])
+    return [v.get(k) for k in ("rpc", "type", "dir")] if "rpc" in v else []
+
+
+def paths(a, b, path=""):
+    """The places where two JSON values differ, as "path: a -> b"."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for k in sorted(a.keys() | b.keys()):
+            here = path + "." + k if path else k
+            if k not in b:
+                yield "%s: %s -> absent" % (here, json.dumps(a[k], ensure_ascii=False))
+            elif k not in a:
+                yield "%s: absent -> %s" % (here, json.dumps(b[k], ensure_ascii=False))
+            else:
+                yield from paths(a[k], b[k], here)
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for n, (x, y) in enumerate(zip(a, b)):
+            yield from paths(x, y, "%s[%d]" % (path, n))
+    elif a != b:
+        yield "%s: %s -> %s" % (path, json.dumps(a, ensure_ascii=False), json.dumps(b, ensure_ascii=False))
+
+
+def say(where, lines):
+    """The '-' (only the original) and '+' (only ours) lines of one place; alike ones become "~ type path: theirs -> ours"."""
+    plus = [x for x in lines if x.startswith("+ ")]
+    for minus in (x for x in lines if x.startswith("- ")):
+        alike = [x for x in plus if shape(x) == shape(minus)]
+        if not alike:
+            yield where, minus
+            continue
+        best = max(alike, key=lambda x: SequenceMatcher(None, minus, x, autojunk=False).quick_ratio())
+        plus.remove(best)
+        a, b = json.loads(minus[2:]), json.loads(best[2:])
+        for p in paths(a, b):
+            yield where, "~ %s %s" % (a.get("type") if "rpc" in a else "answer", p)
+    for x in plus:
+        yield where, x
