@@ -4,7 +4,8 @@
  * sleep until the next message or the time on_turn returned.
  *
  * Thread:  loop_create, loop_run: the core thread (loop_run blocks). loop_post, loop_stop: any thread.
- * Limits:  LOOP_MAIL_MAX messages wait; loop_post refuses beyond it (E_LIMIT). LOOP_BATCH_MAX messages a turn.
+ * Limits:  LOOP_MAIL_MAX messages wait; loop_post refuses beyond it (E_LIMIT). LOOP_BATCH_MAX messages a turn; what a turn took and could
+ *          not hand out does not count as waiting, so at most twice LOOP_MAIL_MAX are held.
  */
 #ifndef NACRE_LOOP_LOOP_H
 #define NACRE_LOOP_LOOP_H
@@ -34,7 +35,7 @@ MUST_USE int loop_create(const struct loop_ops *ops, void *self, struct loop **r
 /* Messages still waiting are handed to drop (may be NULL only if none can wait). After loop_run returned. */
 void loop_destroy(struct loop *l, void (*drop)(void *self, struct mail *take_mail));
 
-/* Run until loop_stop. The calling thread becomes the loop's. */
+/* Run until loop_stop. The calling thread becomes the loop's. Begins with a turn, which needs no message. */
 void loop_run(struct loop *l);
 
 /* Leave loop_run after the current turn. Any thread. */
