@@ -29,7 +29,6 @@ HOMES = [
     (r"uv\.h|uv/", {"loop", "consensus", "node"}),
     (r"raft\.h|raft/", {"consensus"}),
     (r"sqlite3\.h|mysql|mariadb", {"store"}),
-    (r"(cjson/)?cJSON\.h", {"base", "wire"}),
     (r"nghttp2/", {"bench"}),
     (r".*\.pb-c\.h", {"wire", "consensus", "naming", "config", "cluster", "rpc", "bench"}),
 ]

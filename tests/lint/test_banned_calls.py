@@ -10,7 +10,7 @@ class BannedCalls(report.TreeTest):
         return self.found(banned_calls.check, {path: code})
 
     def test_every_banned_call_is_found(self):
-        for name in banned_calls.BANNED | banned_calls.ALLOCATE:
+        for name in banned_calls.BANNED | banned_calls.ALLOCATE | banned_calls.PARSE:
             self.assertEqual(self.calls("src/conn/a.c", f"void f(void)\n{{\n    {name}(x);\n}}\n"), ["src/conn/a.c:3"], name)
 
     def test_a_call_in_a_macro_is_found(self):
@@ -26,6 +26,10 @@ class BannedCalls(report.TreeTest):
     def test_one_file_allocates(self):
         self.assertEqual(self.calls("src/base/mem.c", "void *f(void) { return malloc(1); }\n"), [])
         self.assertEqual(self.calls("src/base/mem.c", "void f(void) { strcpy(a, b); }\n"), ["src/base/mem.c:1"])
+
+    def test_one_file_parses_json(self):
+        self.assertEqual(self.calls("src/wire/json_in.c", "void f(void) { cJSON_ParseWithLength(a, b); }\n"), [])
+        self.assertEqual(self.calls("src/naming/a.c", "void f(void) { cJSON_IsString(a); }\n"), [])
 
     def test_tests_may_allocate_but_not_sleep(self):
         self.assertEqual(self.calls("tests/unit/x/test_a.c", "void f(void) { malloc(1); usleep(5); }\n"), ["tests/unit/x/test_a.c:1"])
