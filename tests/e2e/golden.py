@@ -3,8 +3,8 @@
 
 usage: golden.py --nacre BIN [--client NAME ...] [--scenario NAME ...] [--jobs N] [--out DIR]
 
-Clients: java-2.5.1 java-2.0.4 go-2.3.5 python-3.2.0, and http (routes of part 7 of the issue "One node").
-A difference passes if an entry of golden_expected.json matches it; each entry gives its reason and where docs/COMPAT.md explains it.
+Clients: java-2.5.1 java-2.0.4 go-2.3.5 python-3.2.0, and http (the routes that are served).
+A difference passes if an entry of golden_expected.json matches it; each names the row of docs/COMPAT.md that explains it, by its slug.
 One line per scenario and client, 'N passed, N failed' at the end. Exit status: 0 no unexplained difference, 1 some, 77 no recordings.
 
 The recordings' tools want the ports 8848, 9848, 18848 and 19848. Each client gets them in a network namespace of its own; where
@@ -38,7 +38,7 @@ PORT = 8848
 SCENARIOS = ("connect-idle instance-ephemeral instance-persistent instance-batch replace subscribe subscribe-cluster services "
              "refused kill9 freeze-short restart").split()
 CLIENTS = ["java-2.5.1", "java-2.0.4", "go-2.3.5", "python-3.2.0"]
-HTTP_AREAS = ["naming-instance", "beats", "naming-v2", "health", "console"]
+HTTP_AREAS = ["naming-instance", "beats", "naming-service", "naming-v2", "health", "console"]
 LIMIT_S = 150  # for one scenario
 # compare.py without flags sees a changed, missing or additional message of either side, per step and connection; that was tried
 # with doctored copies. Where a client comes back by its own clock, no message has a fixed step.
@@ -196,6 +196,11 @@ class Expected:
         with open(os.path.join(HERE, "golden_expected.json"), encoding="utf-8") as f:
             self.entries = json.load(f)
         self.used = set()
+        with open(os.path.join(harness.ROOT, "docs", "COMPAT.md"), encoding="utf-8") as f:
+            known = set(re.findall(r"^\| `([\w-]+)` \|", f.read(), re.M))
+        for e in self.entries:
+            if e["slug"] not in known:
+                sys.exit("golden.py: docs/COMPAT.md has no row `%s`, which golden_expected.json names" % e["slug"])
 
     def explains(self, client, scenario, where, line):
         for n, e in enumerate(self.entries):
@@ -333,7 +338,7 @@ def main():
     if not args.scenario and args.client == CLIENTS + ["http"]:
         for n, e in enumerate(expected.entries):
             if n not in expected.used:
-                print("note: no recording needed this explanation any more: %s" % e["reason"])
+                print("note: no recording needed this explanation any more: %s: %s" % (e["slug"], e["reason"]))
     print("%.0f s" % (time.monotonic() - begin))
     print("%d passed, %d failed" % (sum(p for p, _ in totals), sum(f for _, f in totals)))
     return 1 if any(f for _, f in totals) else 0

@@ -348,7 +348,18 @@ def kill9(t):
     victim.kill()
     gone = w.sees([mine], QUICK_S) - begin
     a.finds("kill-svc", [mine])
+    why = removal(t, "kill-svc", its["ip"])
+    if "connection closed" not in why:
+        raise Failed("the removal's reason is '%s', expected that the connection closed" % why)
     return "gone after " + ms(gone)
+
+
+def removal(t, service, ip):
+    """Why the server took the instance out, in its own words."""
+    status, text = harness.http(t.server.port, "GET", "/nacos/v1/nacre/removals?serviceName=" + service)
+    if status != 200:
+        raise Failed("GET removals: %d %s" % (status, text))
+    return next((r["reason"] for r in json.loads(text)["removals"] if r["instance"].startswith(ip)), "none")
 
 
 def restart(t):
