@@ -72,4 +72,7 @@ int admit_service_remove(struct naming *n, const struct service_name *service,
                          struct api_call *waiting, struct now now, struct outbox *out,
                          struct fail *fail);
 
+/* The refusal of a connection that is no naming connection (any more): E_CLIENT_GONE with Nacos's code -401 and text. */
+int admit_client_gone(struct span conn_id, struct fail *fail);
+
 #endif

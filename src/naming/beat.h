@@ -19,6 +19,11 @@ struct naming_beat {
     bool full;                     /* has a body: may register */
 };
 
+#define BEAT_CLIENT_ID_MAX (NAME_IP_MAX + 32)
+
+/* The id of the HTTP client of an address, "ip:port#true", written to dst. ip: at most NAME_IP_MAX bytes (asserted). Any thread. */
+struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID_MAX]);
+
 enum beat_code { BEAT_OK = 10200, BEAT_UNKNOWN = 20404 };
 
 /* Take a beat. API_ANSWERED with *ret_code and *ret_interval_ms; a full beat of an unknown instance is registered (API_LATER). */
@@ -28,6 +33,12 @@ int beat_take(struct naming *n, const struct naming_beat *b, struct api_call *wa
 
 /* A publication of an HTTP client was applied: watch it (or watch it anew). */
 void beat_watch(struct naming *n, struct publication *p, struct now now);
+
+/* Its metadata changed (an overlay): its times may be others now. */
+void beat_changed(struct naming *n, struct publication *p);
+
+/* A health operation was applied to it: the one that we proposed is not on its way any more. */
+void beat_health_applied(struct naming *n, struct publication *p, bool healthy);
 
 /* It goes: watch it no more. */
 void beat_forget(struct naming *n, struct publication *p);

@@ -2,13 +2,14 @@
  *
  * The first change is pushed in the turn that applied it. Changes within the window after a push are merged into the next one; the window
  * doubles (to push_window_max_ms) while more than half of the last push's receivers have not acked when the next is due, and
- * halves back when they have.
+ * halves back when they have; a service that was quiet for push_window_max_ms starts anew.
  * Per (connection, service) one push is on its way: while its ack is out, newer changes wait for the ack, at most
  * PUSH_HOLD_MS, then the newest list is sent. No ack in push_ack_timeout_ms: the then-current list again after push_retry_ms, doubled each
  * time; after push_tries_max the subscriber waits for the next change. A connection is never closed for a missing ack.
  *
  * Thread:  core only. State is this node's own, not in the log.
- * Limits:  NAMING_SUBSCRIPTIONS_MAX in all, NAMING_CLIENT_PUBLISH_MAX per client, SUBSCRIPTION_CLUSTERS_MAX cluster lists per subscription.
+ * Limits:  NAMING_SUBSCRIPTIONS_MAX in all, NAMING_CLIENT_PUBLISH_MAX per client, PUSH_CLUSTERS_BYTES_MAX of clusters (E_LIMIT),
+ *          PUSH_APP_BYTES_MAX of app (cut).
  * Source:  grpc-sdk.md 5.4.8, 5.4.9, 3.6; semantics.md 1.7.
  */
 #ifndef NACRE_NAMING_PUSH_H
@@ -17,13 +18,15 @@
 #include "naming/state.h"
 
 #define PUSH_HOLD_MS 500
-#define SUBSCRIPTION_CLUSTERS_MAX 8
+#define PUSH_CLUSTERS_BYTES_MAX 4096
+#define PUSH_APP_BYTES_MAX 256
 
 struct naming_subscribe {
     struct service_name service;
     struct span clusters;
     struct span app;
     uint64_t conn;
+    struct span conn_id; /* for the text of E_CLIENT_GONE; may be empty */
 };
 
 /* Keep (or renew) the subscription of a naming connection; a new one is pushed once more after subscribe_push_ms.

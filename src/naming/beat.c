@@ -1,0 +1,213 @@
+/* The life of what HTTP clients publish.
+ *
+ * A beat only notes the time; the deadline of a publication is moved when it is due and the
+ * instance was heard of meanwhile, so a beat costs three look-ups and no work in the heap. */
+#include "naming/beat.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/thread.h"
+#include "naming/naming_op.h"
+
+#define KEY_INTERVAL "preserved.heart.beat.interval"
+#define KEY_TIMEOUT "preserved.heart.beat.timeout"
+#define KEY_DELETE "preserved.ip.delete.timeout"
+#define KEY_CHECK "enableClientBeat"
+
+/* An operation that the log lost is proposed again after this. */
+#define BEAT_PROPOSED_MS 5000
+/* Times from metadata are cut to this (about 31 years), so that sums of them cannot overflow. */
+#define BEAT_MILLIS_MAX INT64_C(1000000000000)
+
+/* What is on its way through the log for a publication: it is not proposed twice. */
+enum beat_proposed {
+    BEAT_PROPOSED_NONE,
+    BEAT_PROPOSED_UNHEALTHY,
+    BEAT_PROPOSED_HEALTHY,
+    BEAT_PROPOSED_REMOVE,
+};
+
+/* When something happens to a publication that is not heard of again; DEADLINE_NONE: never. */
+struct beat_times {
+    uint64_t unhealthy_ms;
+    uint64_t remove_ms;
+};
+
+struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID_MAX])
+{
+    ASSERT(ip.len <= NAME_IP_MAX);
+    int len = snprintf(dst, BEAT_CLIENT_ID_MAX, "%.*s:%lld#true", SPAN_ARG(ip), (long long)port);
+    ASSERT(len > 0);
+    ASSERT(len < BEAT_CLIENT_ID_MAX);
+    return span_of(dst, (size_t)len);
+}
+
+static int64_t millis(const struct instance *i, const char *key, int64_t dflt)
+{
+    long long ms = 0;
+    if (!span_int(instance_metadata(i, key), &ms) || ms < 0) {
+        return dflt;
+    }
+    return ms < BEAT_MILLIS_MAX ? ms : BEAT_MILLIS_MAX;
+}
+
+/* Nacos compares with >: an age of exactly the timeout is in time. */
+static struct beat_times times(const struct naming *n, const struct publication *p)
+{
+    const struct instance *i = p->entries->effective;
+    struct beat_times t = {.unhealthy_ms = DEADLINE_NONE, .remove_ms = DEADLINE_NONE};
+    if (span_ieq(instance_metadata(i, KEY_CHECK), SPAN("false"))) {
+        return t;
+    }
+    uint64_t silent_ms = (uint64_t)millis(i, KEY_TIMEOUT, n->options.beat_timeout_ms);
+    t.unhealthy_ms = i->healthy ? p->beat_ms + silent_ms + 1 : DEADLINE_NONE;
+    if (n->options.expire_instances) {
+        t.remove_ms = p->beat_ms + (uint64_t)millis(i, KEY_DELETE, n->options.beat_delete_ms) + 1;
+    }
+    return t;
+}
+
+static void schedule(struct naming *n, struct publication *p)
+{
+    struct beat_times t = times(n, p);
+    uint64_t at_ms = t.unhealthy_ms < t.remove_ms ? t.unhealthy_ms : t.remove_ms;
+    if (at_ms == DEADLINE_NONE) {
+        deadline_clear(&n->beats, &p->beat);
+        return;
+    }
+    deadline_set(&n->beats, &p->beat, at_ms);
+}
+
+static void propose(struct naming *n, struct publication *p, enum beat_proposed what,
+                    struct now now, struct outbox *out)
+{
+    struct naming_op op = {
+        .kind = what == BEAT_PROPOSED_REMOVE ? NAMING_OP_UNPUBLISH : NAMING_OP_HEALTH,
+        .time_ms = now.wall_ms,
+        .service = p->service->name,
+        .client = span_of(p->client->id, p->client->id_len),
+        .client_kind = p->client->kind,
+        .reason = REMOVAL_BEAT_EXPIRED,
+        .healthy = what == BEAT_PROPOSED_HEALTHY,
+    };
+    outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(&op), NULL);
+    p->beat_proposed = (int)what;
+    deadline_set(&n->beats, &p->beat, now.mono_ms + BEAT_PROPOSED_MS);
+}
+
+static void heard(struct naming *n, struct publication *p, struct now now, struct outbox *out)
+{
+    p->beat_ms = now.mono_ms;
+    bool healthy = p->entries->effective->healthy;
+    if (p->beat_proposed == BEAT_PROPOSED_UNHEALTHY ||
+        (p->beat_proposed == BEAT_PROPOSED_NONE && !healthy)) {
+        propose(n, p, BEAT_PROPOSED_HEALTHY, now, out);
+    }
+}
+
+static struct publication *find(struct naming *n, const struct naming_beat *b)
+{
+    char id[BEAT_CLIENT_ID_MAX];
+    struct client *c = client_find(n, beat_client_id(b->instance.ip, b->instance.port, id));
+    struct service *s = c ? service_find(n, &b->service) : NULL;
+    struct publication *p = s ? publication_find(c, s) : NULL;
+    bool going = p && p->beat_proposed == BEAT_PROPOSED_REMOVE;
+    return p && p->entries && !going ? p : NULL;
+}
+
+int beat_take(struct naming *n, const struct naming_beat *b, struct api_call *waiting,
+              struct now now, struct outbox *out, enum beat_code *ret_code,
+              int64_t *ret_interval_ms, struct fail *fail)
+{
+    ASSERT_ON(THREAD_CORE);
+    atomic_fetch_add_explicit(&n->counters.beats, 1, memory_order_relaxed);
+    struct publication *p = find(n, b);
+    if (p) {
+        heard(n, p, now, out);
+        *ret_code = BEAT_OK;
+        *ret_interval_ms = millis(p->entries->effective, KEY_INTERVAL, n->options.beat_interval_ms);
+        return API_ANSWERED;
+    }
+    if (!b->full) {
+        *ret_code = BEAT_UNKNOWN;
+        *ret_interval_ms = n->options.beat_interval_ms;
+        return API_ANSWERED;
+    }
+    char id[BEAT_CLIENT_ID_MAX];
+    struct naming_publish publish = {
+        .service = b->service,
+        .instances = &b->instance,
+        .count = 1,
+        .ephemeral = true,
+        .kind = CLIENT_HTTP,
+        .client = beat_client_id(b->instance.ip, b->instance.port, id),
+    };
+    int next = admit_publish(n, &publish, waiting, now, out, fail);
+    if (next >= 0) {
+        *ret_code = BEAT_OK;
+        *ret_interval_ms =
+            instance_data_millis(&b->instance, KEY_INTERVAL, n->options.beat_interval_ms);
+    }
+    return next;
+}
+
+void beat_watch(struct naming *n, struct publication *p, struct now now)
+{
+    ASSERT_ON(THREAD_CORE);
+    ASSERT(p->client->kind == CLIENT_HTTP);
+    p->beat_ms = now.mono_ms;
+    p->beat_proposed = BEAT_PROPOSED_NONE;
+    beat_changed(n, p);
+}
+
+void beat_changed(struct naming *n, struct publication *p)
+{
+    if (p->entries) {
+        schedule(n, p);
+        return;
+    }
+    deadline_clear(&n->beats, &p->beat);
+}
+
+void beat_health_applied(struct naming *n, struct publication *p, bool healthy)
+{
+    if (p->beat_proposed == (healthy ? BEAT_PROPOSED_HEALTHY : BEAT_PROPOSED_UNHEALTHY)) {
+        p->beat_proposed = BEAT_PROPOSED_NONE;
+        beat_changed(n, p);
+    }
+}
+
+void beat_forget(struct naming *n, struct publication *p)
+{
+    deadline_clear(&n->beats, &p->beat);
+}
+
+static void check(struct naming *n, struct publication *p, struct now now, struct outbox *out)
+{
+    struct beat_times t = times(n, p);
+    p->beat_proposed = BEAT_PROPOSED_NONE;
+    if (now.mono_ms >= t.remove_ms) {
+        propose(n, p, BEAT_PROPOSED_REMOVE, now, out);
+        return;
+    }
+    if (now.mono_ms >= t.unhealthy_ms) {
+        propose(n, p, BEAT_PROPOSED_UNHEALTHY, now, out);
+        return;
+    }
+    schedule(n, p);
+}
+
+void beat_turn(struct naming *n, struct now now, struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    struct deadline *d = NULL;
+    while ((d = deadlines_pop(&n->beats, now.mono_ms))) {
+        check(n, CONTAINER_OF(d, struct publication, beat), now, out);
+    }
+}
+
+uint64_t beat_deadline(const struct naming *n)
+{
+    return deadlines_next(&n->beats);
+}

@@ -1,0 +1,207 @@
+/* The registry as node/ sees it: connections come and go, operations come back from the log, turns
+ * end. */
+#include "naming/naming.h"
+
+#include "api/dispatch.h"
+#include "base/assert.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "naming/admit.h"
+#include "naming/apply.h"
+#include "naming/beat.h"
+#include "naming/clean.h"
+#include "naming/naming_op.h"
+#include "naming/push.h"
+#include "naming/react.h"
+#include "naming/state.h"
+
+/* A decoded operation of CONSENSUS_OP_BYTES_MAX bytes and its protobuf structs fit. */
+#define COMMIT_ARENA_MAX (256u << 20)
+/* ClientGone that did not come back from the log is proposed again after this. */
+#define GONE_RETRY_MS 5000
+/* What a connection says of itself is cut to this; it is only shown. */
+#define CONN_TEXT_BYTES_MAX 256
+
+const char *removal_text(enum removal_reason reason)
+{
+    switch (reason) {
+#define X(name, number, text)                                                                      \
+    case name:                                                                                     \
+        return text;
+        REMOVAL_MAP(X)
+#undef X
+    }
+    return "unknown";
+}
+
+struct naming *naming_create(const struct naming_options *options, struct view *view)
+{
+    struct naming *n = mem_zalloc(1, sizeof(*n));
+    n->options = *options;
+    n->view = view;
+    return n;
+}
+
+static char *text_copy(struct span s)
+{
+    size_t len = s.len < CONN_TEXT_BYTES_MAX ? s.len : CONN_TEXT_BYTES_MAX;
+    return mem_strndup(s.data ? s.data : "", len);
+}
+
+void naming_conn_open(struct naming *n, const struct naming_conn *conn, struct now now)
+{
+    ASSERT_ON(THREAD_CORE);
+    ASSERT(conn->conn != 0);
+    ASSERT(!client_of_conn(n, conn->conn));
+    struct client *c = client_obtain(n, conn->id, CLIENT_CONNECTION);
+    if (c->conn) {
+        return; /* two connections of one id cannot be; if they were, the first keeps it */
+    }
+    c->conn = conn->conn;
+    c->updated_ms = now.wall_ms;
+    c->app = text_copy(conn->app);
+    c->agent = text_copy(conn->agent);
+    c->ip = text_copy(conn->client_ip);
+    HASH_ADD(hh_conn, n->by_conn, conn, sizeof(c->conn), c);
+}
+
+/* The client and its connection part. */
+static void detach(struct naming *n, struct client *c)
+{
+    deadline_clear(&n->gones, &c->gone_retry);
+    HASH_DELETE(hh_conn, n->by_conn, c);
+    c->conn = 0;
+    c->gone = false;
+}
+
+static void propose_gone(struct naming *n, struct client *c, struct now now, struct outbox *out)
+{
+    struct naming_op op = {
+        .kind = NAMING_OP_CLIENT_GONE,
+        .time_ms = now.wall_ms,
+        .client = span_of(c->id, c->id_len),
+        .reason = c->gone_reason,
+    };
+    outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(&op), NULL);
+    deadline_set(&n->gones, &c->gone_retry, now.mono_ms + GONE_RETRY_MS);
+}
+
+void naming_conn_closed(struct naming *n, uint64_t conn, enum removal_reason reason, struct now now,
+                        struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    struct client *c = client_of_conn(n, conn);
+    if (!c || c->gone) {
+        return;
+    }
+    push_drop_client(n, c);
+    if (!c->proposed && c->publication_count == 0) {
+        detach(n, c);
+        client_release(n, c);
+        return;
+    }
+    c->gone = true;
+    c->gone_reason = reason;
+    propose_gone(n, c, now, out);
+}
+
+void naming_ack(struct naming *n, uint64_t conn, const struct ack *ack, struct now now)
+{
+    push_ack(n, conn, ack, now);
+}
+
+static void refuse_damaged(struct naming *n, struct api_call *waiting, const struct fail *why,
+                           struct outbox *out)
+{
+    atomic_fetch_add_explicit(&n->counters.bad_ops, 1, memory_order_relaxed);
+    if (!waiting) {
+        return;
+    }
+    struct fail fail = {0};
+    fail_set(&fail, E_INTERNAL, "the operation came back damaged from the log: %s", fail_text(why));
+    dispatch_fail(waiting, &fail, out);
+}
+
+static void commit(struct naming *n, const struct naming_op *op, struct api_call *waiting,
+                   struct now now, struct outbox *out)
+{
+    bool gone = op->kind == NAMING_OP_CLIENT_GONE;
+    struct client *c = gone ? client_find(n, op->client) : NULL;
+    if (c && c->gone) {
+        detach(n, c); /* apply frees it with the last publication */
+    }
+    struct changes changes = {0};
+    struct fail fail = {0};
+    int err = naming_apply(n, op, &changes, &fail);
+    naming_react(n, op, &changes, err, &fail, waiting, now, out);
+    changes_close(n, &changes);
+    c = gone ? client_find(n, op->client) : NULL;
+    if (c) {
+        client_release(n, c);
+    }
+}
+
+void naming_commit(struct naming *n, struct span bytes, struct api_call *waiting, struct now now,
+                   struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    struct arena arena;
+    arena_init(&arena, COMMIT_ARENA_MAX);
+    struct naming_op op = {0};
+    struct fail fail = {0};
+    if (naming_op_decode(bytes, &arena, &op, &fail) == 0) {
+        commit(n, &op, waiting, now, out);
+    } else {
+        refuse_damaged(n, waiting, &fail, out);
+    }
+    arena_close(&arena);
+}
+
+static void gone_turn(struct naming *n, struct now now, struct outbox *out)
+{
+    struct deadline *d = NULL;
+    while ((d = deadlines_pop(&n->gones, now.mono_ms))) {
+        propose_gone(n, CONTAINER_OF(d, struct client, gone_retry), now, out);
+    }
+}
+
+void naming_turn(struct naming *n, struct now now, struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    n->turn++;
+    gone_turn(n, now, out);
+    beat_turn(n, now, out);
+    clean_turn(n, now, out);
+    push_turn(n, now, out);
+}
+
+uint64_t naming_deadline(const struct naming *n)
+{
+    const uint64_t all[] = {push_deadline(n), beat_deadline(n), clean_deadline(n),
+                            deadlines_next(&n->gones)};
+    uint64_t next = all[0];
+    for (size_t i = 1; i < ARRAY_LEN(all); i++) {
+        next = all[i] < next ? all[i] : next;
+    }
+    return next;
+}
+
+const struct naming_counters *naming_counters(const struct naming *n)
+{
+    return &n->counters;
+}
+
+struct naming_stats naming_stats(const struct naming *n)
+{
+    struct naming_stats stats = {
+        .services = n->service_count,
+        .instances = n->instance_count,
+        .subscriptions = n->subscription_count,
+        .clients = HASH_COUNT(n->clients),
+        .connection_clients = n->client_counts[CLIENT_CONNECTION],
+        .http_clients = n->client_counts[CLIENT_HTTP],
+        .persistent_clients = n->client_counts[CLIENT_PERSISTENT],
+        .pushes_pending = n->pushes.count + n->acks.count,
+    };
+    return stats;
+}
