@@ -6,7 +6,7 @@
  * Thread:  core only.
  * Owns:    proposals from consensus_propose until on_commit or on_reject returned for them. The cookie stays the proposer's and is handed
  *          back exactly once.
- * Limits:  CONSENSUS_OP_BYTES_MAX per operation, CONSENSUS_PENDING_MAX operations waiting.
+ * Limits:  CONSENSUS_OP_BYTES_MAX per operation, CONSENSUS_PENDING_MAX operations and CONSENSUS_PENDING_BYTES_MAX bytes waiting.
  * Batch:   everything proposed before consensus_turn goes into one entry; an entry's operations are applied together, and on_entry_end
  *          follows the last of them.
  */
@@ -22,6 +22,7 @@
 
 #define CONSENSUS_OP_BYTES_MAX (12u << 20)
 #define CONSENSUS_PENDING_MAX 65536
+#define CONSENSUS_PENDING_BYTES_MAX (64u << 20)
 
 /* Whose operation it is; stands in the log, so numbers never change. */
 enum consensus_kind { CONSENSUS_NAMING = 1, CONSENSUS_CONFIG = 2 };
@@ -57,7 +58,7 @@ struct consensus *consensus_create_memory(const struct consensus_ops *ops, void 
 void consensus_destroy(struct consensus *c);
 
 /* Put an operation into the next entry; the bytes are copied.
- * E_LIMIT  CONSENSUS_PENDING_MAX wait   E_TOO_LARGE  over CONSENSUS_OP_BYTES_MAX   E_NOT_LEADER  nobody to propose to
+ * E_LIMIT  as many or as much as may wait do   E_TOO_LARGE  over CONSENSUS_OP_BYTES_MAX   E_NOT_LEADER  nobody to propose to
  * On an error the cookie is not handed back. */
 MUST_USE int consensus_propose(struct consensus *c, enum consensus_kind kind, struct span op,
                                void *cookie, struct fail *fail);
