@@ -13,7 +13,11 @@
 /* protobuf-c's structs are not const-correct: it only reads what it packs. */
 static char *borrowed(const char *s)
 {
-    return (char *)(uintptr_t)s;
+    union {
+        const char *in;
+        char *out;
+    } pointer = {.in = s};
+    return pointer.out;
 }
 
 void frame_build(struct frame *f, const char *type, struct span body, const char *header_app)

@@ -41,6 +41,12 @@ struct h2conn {
     struct fail why;
 };
 
+static void finish_call(struct h2conn *c, struct h2call *call)
+{
+    DL_DELETE(c->calls, call);
+    call->done(call);
+}
+
 static void conn_close(struct h2conn *c, int err, const char *text)
 {
     if (c->state == STATE_CLOSED) {
@@ -56,10 +62,8 @@ static void conn_close(struct h2conn *c, int err, const char *text)
     /* Not a loop over c->calls itself: done may try to start a call, which is refused from now on.
      */
     while (c->calls) {
-        struct h2call *call = c->calls;
-        DL_DELETE(c->calls, call);
-        call->lost = &c->why;
-        call->done(call);
+        c->calls->lost = &c->why;
+        finish_call(c, c->calls);
     }
     if (c->ops->on_closed) {
         c->ops->on_closed(c->self, &c->why);
@@ -200,6 +204,7 @@ static int small_int(const uint8_t *value, size_t len)
     return span_int(span_of((const char *)value, len), &n) && n >= 0 && n < 1000 ? (int)n : 999;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are nghttp2's. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user)
@@ -301,8 +306,20 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     struct h2call *call = call_of(c, stream_id);
     if (call) {
         call->reset_code = error_code;
-        DL_DELETE(c->calls, call);
-        call->done(call);
+        finish_call(c, call);
+    }
+    return 0;
+}
+
+/* The server's end of the stream is the end of it, whether or not ours was closed. */
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)session;
+    struct h2conn *c = user;
+    bool has_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+    if (has_end && frame->hd.stream_id == c->stream_id &&
+        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+        stream_ended(c, 0);
     }
     return 0;
 }
@@ -322,6 +339,7 @@ static int h2_open(struct h2conn *c)
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     err = nghttp2_session_client_new2(&c->session, callbacks, c, option);
     nghttp2_session_callbacks_del(callbacks);
@@ -382,8 +400,8 @@ void h2conn_destroy(struct h2conn *c)
 
 #define HEADER(name, value)                                                                        \
     {                                                                                              \
-        (uint8_t *)(uintptr_t)(name), (uint8_t *)(uintptr_t)(value), sizeof(name) - 1,             \
-            sizeof(value) - 1, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE        \
+        (uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1,                \
+            NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE                           \
     }
 #define HEADERS(path)                                                                              \
     {                                                                                              \
@@ -392,6 +410,7 @@ void h2conn_destroy(struct h2conn *c)
             HEADER("te", "trailers"), HEADER("user-agent", "nacre-bench")                          \
     }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are nghttp2's. */
 static ssize_t read_request(nghttp2_session *session, int32_t stream_id, uint8_t *dst, size_t size,
                             uint32_t *flags, nghttp2_data_source *source, void *user)
 {
@@ -432,6 +451,8 @@ int h2conn_call(struct h2conn *c, struct h2call *call)
     return 0;
 }
 
+/* The parameters are nghttp2's.
+ * NOLINTBEGIN(readability-function-size,readability-non-const-parameter) */
 static ssize_t read_stream(nghttp2_session *session, int32_t stream_id, uint8_t *dst, size_t size,
                            uint32_t *flags, nghttp2_data_source *source, void *user)
 {
@@ -448,6 +469,7 @@ static ssize_t read_stream(nghttp2_session *session, int32_t stream_id, uint8_t 
     bytes_drop(&c->stream_out, len);
     return (ssize_t)len;
 }
+/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
 
 int h2conn_open_stream(struct h2conn *c)
 {

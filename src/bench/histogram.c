@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#define SUB_COUNT (1U << HISTOGRAM_SUB_BITS)
+#define SUB_COUNT (UINT64_C(1) << HISTOGRAM_SUB_BITS)
 
 /* Bucket 0..127 hold one value each; then 64 buckets for each further power of two. */
 static unsigned bucket_of(uint64_t value)
@@ -12,7 +12,7 @@ static unsigned bucket_of(uint64_t value)
     }
     unsigned high = 63U - (unsigned)__builtin_clzll(value);
     unsigned shift = high - HISTOGRAM_SUB_BITS;
-    return shift * SUB_COUNT + (unsigned)(value >> shift);
+    return (unsigned)(shift * SUB_COUNT + (value >> shift));
 }
 
 /* The largest value that falls into a bucket. */
@@ -21,7 +21,7 @@ static uint64_t bucket_top(unsigned index)
     if (index < 2 * SUB_COUNT) {
         return index;
     }
-    unsigned shift = index / SUB_COUNT - 1;
+    uint64_t shift = index / SUB_COUNT - 1;
     uint64_t sub = index % SUB_COUNT + SUB_COUNT;
     return (sub << shift) + ((UINT64_C(1) << shift) - 1);
 }

@@ -10,14 +10,11 @@ enum phase { PHASE_WARMUP, PHASE_MEASURE, PHASE_DRAIN };
 struct load {
     struct poller *poller;
     const struct load_config *config;
-    load_send_fn send;
-    void *self;
     struct load_result *result;
     struct load_slot *free;
     struct load_slot **free_end;
     struct poll_timer timer;
     enum phase phase;
-    unsigned slots;
     unsigned busy;
     unsigned retired;
     uint64_t issued;
@@ -71,7 +68,7 @@ static void pump(struct load *l)
         struct load_slot *slot = take_free(l);
         slot->start_ns = start_ns;
         slot->number = l->issued;
-        if (l->send(l->self, slot)) {
+        if (l->config->send(l->config->self, slot)) {
             slot->retired = true;
             l->retired++;
             continue;
@@ -156,15 +153,15 @@ void load_done(struct load_slot *slot, int err, const struct fail *fail)
     l->timer.at_ns = next_wake(l);
 }
 
-static void load_begin(struct load *l, struct load_slot *const *slots)
+static void load_begin(struct load *l)
 {
     l->begin_ns = clock_mono_ns();
     l->end_ns = l->config->count > 0 ? POLLER_NEVER
                                      : l->begin_ns + l->config->warmup_ns + l->config->run_ns;
     l->free_end = &l->free;
-    for (unsigned i = 0; i < l->slots; i++) {
-        *slots[i] = (struct load_slot){.load = l};
-        put_free(l, slots[i]);
+    for (unsigned i = 0; i < l->config->slot_count; i++) {
+        *l->config->slots[i] = (struct load_slot){.load = l};
+        put_free(l, l->config->slots[i]);
     }
     l->timer.fn = on_timer;
     poller_know(l->poller, &l->timer);
@@ -190,20 +187,13 @@ static void drain(struct load *l)
     }
 }
 
-int load_run(struct poller *poller, const struct load_config *config,
-             struct load_slot *const *slots, unsigned count, load_send_fn send, void *self,
-             struct load_result *ret, struct fail *fail)
+int load_run(struct poller *poller, const struct load_config *config, struct load_result *ret,
+             struct fail *fail)
 {
-    struct load l = {.poller = poller,
-                     .config = config,
-                     .send = send,
-                     .self = self,
-                     .result = ret,
-                     .slots = count,
-                     .fail = fail};
+    struct load l = {.poller = poller, .config = config, .result = ret, .fail = fail};
     *ret = (struct load_result){0};
-    load_begin(&l, slots);
-    while (l.phase != PHASE_DRAIN && l.retired < count && !l.err) {
+    load_begin(&l);
+    while (l.phase != PHASE_DRAIN && l.retired < config->slot_count && !l.err) {
         poller_turn(poller, POLLER_NEVER);
     }
     if (l.phase == PHASE_MEASURE) {
@@ -212,7 +202,7 @@ int load_run(struct poller *poller, const struct load_config *config,
     l.phase = PHASE_DRAIN;
     drain(&l);
     poller_forget(poller, &l.timer);
-    if (!l.err && l.retired == count) {
+    if (!l.err && l.retired == config->slot_count) {
         l.err = fail_set(fail, E_CLOSED, "all connections were lost; the first error was: %s",
                          fail_text(&ret->first_error));
     }

@@ -40,14 +40,21 @@ struct load_slot {
     bool retired; /* its connection is gone */
 };
 
-/* Plain data. count: end after so many answers instead of after run_ns; 0 = by time. rate: requests
- * per second, 0 = closed loop. pid: whose CPU time to read; 0 = nobody's. */
+/* Send the request of a slot; load_done follows, in a later turn. Not 0: the slot's connection is
+ * gone, it is retired. */
+typedef int (*load_send_fn)(void *self, struct load_slot *slot);
+
+/* Plain data. */
 struct load_config {
-    double rate;
+    struct load_slot *const *slots;
+    unsigned slot_count;
+    load_send_fn send;
+    void *self;
+    double rate; /* requests per second; 0: closed loop */
     uint64_t warmup_ns;
     uint64_t run_ns;
-    uint64_t count;
-    int pid;
+    uint64_t count; /* end after so many answers instead; 0: by time */
+    int pid;        /* whose CPU time to read; 0: nobody's */
 };
 
 /* What a run found; plain data, the histogram is large: allocate it. */
@@ -60,14 +67,9 @@ struct load_result {
     struct fail first_error;
 };
 
-/* Send the request of a slot; load_done follows, in a later turn. Not 0: the slot's connection is
- * gone, it is retired. */
-typedef int (*load_send_fn)(void *self, struct load_slot *slot);
-
-/* Run until the end and fill ret. slots: count pointers. E_CLOSED: all connections were lost (ret
- * is filled nevertheless); the errors of procstat_read. */
+/* Run until the end and fill ret. E_CLOSED: all connections were lost (ret is filled nevertheless);
+ * the errors of procstat_read. */
 MUST_USE int load_run(struct poller *poller, const struct load_config *config,
-                      struct load_slot *const *slots, unsigned count, load_send_fn send, void *self,
                       struct load_result *ret, struct fail *fail);
 
 /* A slot's request was answered: err 0, or a code with its text. From the poller's callbacks. */

@@ -58,10 +58,10 @@ enum kind {
 struct option_row {
     const char *name;
     const char *arg; /* what the help calls its value */
-    enum kind kind;
     size_t offset;
     double min;
     double max;
+    enum kind kind;
     unsigned commands; /* which take it */
     const char *help;
 };
@@ -69,46 +69,46 @@ struct option_row {
 #define FIELD(name) offsetof(struct options, name)
 
 static const struct option_row rows[] = {
-    {"--server", "HOST:PORT", KIND_SERVER, 0, 0, 0, ALL,
+    {"--server", "HOST:PORT", 0, 0, 0, KIND_SERVER, ALL,
      "main port of the server (127.0.0.1:8848)"},
-    {"--grpc-port", "N", KIND_UINT, FIELD(grpc_port), 1, 65535, ALL,
+    {"--grpc-port", "N", FIELD(grpc_port), 1, 65535, KIND_UINT, ALL,
      "gRPC port (main port + 1000)"},
-    {"--connections", "N", KIND_UINT, FIELD(connections), 1, 100000, ALL & ~BIT(CMD_SUBSCRIBE),
+    {"--connections", "N", FIELD(connections), 1, 100000, KIND_UINT, ALL & ~BIT(CMD_SUBSCRIBE),
      "connections (100; idle 1000, bulk 16)"},
-    {"--inflight", "N", KIND_UINT, FIELD(inflight), 1, 1000, LOADS & ~BIT(CMD_HTTP_BEAT),
+    {"--inflight", "N", FIELD(inflight), 1, 1000, KIND_UINT, LOADS & ~BIT(CMD_HTTP_BEAT),
      "requests under way on each connection (1)"},
-    {"--rate", "N", KIND_DOUBLE, FIELD(rate), 0, 1e7, LOADS,
+    {"--rate", "N", FIELD(rate), 0, 1e7, KIND_DOUBLE, LOADS,
      "open loop: requests per second over all connections (0: closed loop)"},
-    {"--seconds", "S", KIND_DOUBLE, FIELD(seconds), 0.1, 86400, ALL & ~BIT(CMD_BULK),
+    {"--seconds", "S", FIELD(seconds), 0.1, 86400, KIND_DOUBLE, ALL & ~BIT(CMD_BULK),
      "measured time (5)"},
-    {"--warmup", "S", KIND_DOUBLE, FIELD(warmup_s), 0, 3600, ALL & ~BIT(CMD_BULK),
+    {"--warmup", "S", FIELD(warmup_s), 0, 3600, KIND_DOUBLE, ALL & ~BIT(CMD_BULK),
      "time before it (1)"},
-    {"--pid", "N", KIND_INT, FIELD(pid), 1, INT_MAX, ALL,
+    {"--pid", "N", FIELD(pid), 1, INT_MAX, KIND_INT, ALL,
      "the server's process: its CPU per request and memory"},
-    {"--json", NULL, KIND_FLAG, FIELD(json), 0, 0, ALL, "one JSON object instead of text"},
-    {"--services", "N", KIND_UINT, FIELD(services), 1, 1000000, NAMED & ~BIT(CMD_SUBSCRIBE),
+    {"--json", NULL, FIELD(json), 0, 0, KIND_FLAG, ALL, "one JSON object instead of text"},
+    {"--services", "N", FIELD(services), 1, 1000000, KIND_UINT, NAMED & ~BIT(CMD_SUBSCRIBE),
      "spread over so many services (1000; http-beat 100, query 1)"},
-    {"--one-service", NULL, KIND_ONE, 0, 0, 0, NAMED & ~BIT(CMD_SUBSCRIBE), "same as --services 1"},
-    {"--instances", "N", KIND_UINT, FIELD(instances), 1, 1000000,
+    {"--one-service", NULL, 0, 0, 0, KIND_ONE, NAMED & ~BIT(CMD_SUBSCRIBE), "same as --services 1"},
+    {"--instances", "N", FIELD(instances), 1, 1000000, KIND_UINT,
      BIT(CMD_QUERY) | BIT(CMD_HTTP_BEAT) | BIT(CMD_BULK),
      "instances (bulk 10000, http-beat 1000); query: of each service (10)"},
-    {"--subscribers", "N", KIND_UINT, FIELD(subscribers), 1, 100000, BIT(CMD_SUBSCRIBE),
+    {"--subscribers", "N", FIELD(subscribers), 1, 100000, KIND_UINT, BIT(CMD_SUBSCRIBE),
      "subscribing connections (1)"},
-    {"--interval-ms", "N", KIND_UINT, FIELD(interval_ms), 0, 60000, BIT(CMD_SUBSCRIBE),
+    {"--interval-ms", "N", FIELD(interval_ms), 0, 60000, KIND_UINT, BIT(CMD_SUBSCRIBE),
      "from one change, all pushed, to the next (100)"},
-    {"--same", NULL, KIND_FLAG, FIELD(same), 0, 0, BIT(CMD_REGISTER),
+    {"--same", NULL, FIELD(same), 0, 0, KIND_FLAG, BIT(CMD_REGISTER),
      "register the identical instance again and again"},
-    {"--namespace", "TEXT", KIND_NAME, FIELD(namespace_id), 0, 0, NAMED, "namespace (public)"},
-    {"--group", "TEXT", KIND_NAME, FIELD(group), 0, 0, NAMED, "group (DEFAULT_GROUP)"},
-    {"--service", "TEXT", KIND_NAME, FIELD(service), 0, 0, NAMED,
+    {"--namespace", "TEXT", FIELD(namespace_id), 0, 0, KIND_NAME, NAMED, "namespace (public)"},
+    {"--group", "TEXT", FIELD(group), 0, 0, KIND_NAME, NAMED, "group (DEFAULT_GROUP)"},
+    {"--service", "TEXT", FIELD(service), 0, 0, KIND_NAME, NAMED,
      "services are called TEXT-0000000000, -0000000001, ... (nacre-bench)"},
-    {"--type", "TEXT", KIND_TEXT, FIELD(type), 0, 0, BIT(CMD_RAW),
+    {"--type", "TEXT", FIELD(type), 0, 0, KIND_TEXT, BIT(CMD_RAW),
      "Payload type (InstanceRequest)"},
-    {"--body", "JSON", KIND_TEXT, FIELD(body), 0, 0, BIT(CMD_RAW),
+    {"--body", "JSON", FIELD(body), 0, 0, KIND_TEXT, BIT(CMD_RAW),
      "Payload body (a 410-byte registration)"},
-    {"--expect", "TEXT", KIND_TEXT, FIELD(expect), 0, 0, BIT(CMD_RAW),
+    {"--expect", "TEXT", FIELD(expect), 0, 0, KIND_TEXT, BIT(CMD_RAW),
      "a reply without TEXT is an error (\"resultCode\":200)"},
-    {"--setup", NULL, KIND_FLAG, FIELD(setup), 0, 0, BIT(CMD_RAW),
+    {"--setup", NULL, FIELD(setup), 0, 0, KIND_FLAG, BIT(CMD_RAW),
      "open registered connections first"},
 };
 
@@ -272,7 +272,7 @@ static int parse_rest(int argc, char *const *argv, struct options *o, struct fai
             return fail_set(fail, E_INVALID, "%s: expected %s after it, found the end", row->name,
                             row->arg);
         }
-        int err = set_value(row, row->arg ? argv[++i] : NULL, o, fail);
+        int err = set_value(row, row->arg ? argv[++i] : "", o, fail);
         if (err) {
             return err;
         }

@@ -1,24 +1,44 @@
 #include "bench/procstat.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/span.h"
 
 #define PROC_TEXT_MAX 8192
+
+/* The next of several words, and the rest behind it. */
+static struct span next_word(struct span *rest)
+{
+    *rest = span_trim(*rest);
+    return span_cut(rest, ' ');
+}
+
+static int parse_number(struct span word, uint64_t *ret)
+{
+    long long n = 0;
+    if (!span_int(word, &n) || n < 0) {
+        return E_PARSE;
+    }
+    *ret = (uint64_t)n;
+    return 0;
+}
 
 int procstat_parse_ticks(const char *text, uint64_t *ret_ticks)
 {
     const char *after = strrchr(text, ')');
+    struct span rest = span_str(after ? after + 1 : "");
     uint64_t user = 0;
     uint64_t system = 0;
-    if (!after ||
-        sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
-               &user, &system) != 2) {
+    /* state is field 3 and the first behind the name; utime and stime are 14 and 15. */
+    for (unsigned field = 3; field < 14; field++) {
+        (void)next_word(&rest);
+    }
+    if (parse_number(next_word(&rest), &user) || parse_number(next_word(&rest), &system)) {
         return E_PARSE;
     }
     *ret_ticks = user + system;
@@ -27,13 +47,14 @@ int procstat_parse_ticks(const char *text, uint64_t *ret_ticks)
 
 int procstat_parse_rss(const char *text, uint64_t *ret_kb)
 {
-    const char *line = strstr(text, "VmRSS:");
-    uint64_t kb = 0;
-    if (!line || sscanf(line, "VmRSS: %" SCNu64 " kB", &kb) != 1) {
+    static const char key[] = "VmRSS:";
+    const char *line = strstr(text, key);
+    if (!line) {
         return E_PARSE;
     }
-    *ret_kb = kb;
-    return 0;
+    struct span rest = span_str(line + sizeof(key) - 1);
+    struct span value = span_trim(span_cut(&rest, '\n'));
+    return parse_number(next_word(&value), ret_kb);
 }
 
 /* One small file of /proc, NUL-terminated. */
@@ -105,7 +126,7 @@ int meter_end(const struct meter *m, struct usage *ret, struct fail *fail)
     if (m->pid <= 0) {
         return 0;
     }
-    struct procstat server;
+    struct procstat server = {0};
     int err = procstat_read(m->pid, &server, fail);
     if (err) {
         return err;

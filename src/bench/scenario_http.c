@@ -85,18 +85,20 @@ static void free_slots(struct http *h)
     mem_free(h->load_slots);
 }
 
-static int run(struct http *h, const struct load_config *config, struct fail *fail)
+static int run(struct http *h, struct load_config config, struct fail *fail)
 {
-    return load_run(h->scenario->poller, config, h->load_slots, h->count, on_send, h,
-                    &h->scenario->report.result, fail);
+    config.slots = h->load_slots;
+    config.slot_count = h->count;
+    config.send = on_send;
+    config.self = h;
+    config.pid = h->scenario->options->pid;
+    return load_run(h->scenario->poller, &config, &h->scenario->report.result, fail);
 }
 
 static int register_all(struct http *h, struct fail *fail)
 {
-    const struct options *o = h->scenario->options;
-    const struct load_config config = {.count = o->instances, .pid = o->pid};
     h->beats = false;
-    return run(h, &config, fail);
+    return run(h, (struct load_config){.count = h->scenario->options->instances}, fail);
 }
 
 static int beat(struct http *h, struct fail *fail)
@@ -105,15 +107,14 @@ static int beat(struct http *h, struct fail *fail)
     const struct load_result *registered = &h->scenario->report.result;
     const struct load_config config = {.rate = o->rate,
                                        .warmup_ns = (uint64_t)(o->warmup_s * 1e9),
-                                       .run_ns = (uint64_t)(o->seconds * 1e9),
-                                       .pid = o->pid};
+                                       .run_ns = (uint64_t)(o->seconds * 1e9)};
     if (registered->errors > 0) {
         return fail_set(fail, E_IO, "%llu of %u instances could not be registered: %s",
                         (unsigned long long)registered->errors, o->instances,
                         fail_text(&registered->first_error));
     }
     h->beats = true;
-    return run(h, &config, fail);
+    return run(h, config, fail);
 }
 
 int scenario_http(struct scenario *s, struct fail *fail)

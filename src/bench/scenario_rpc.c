@@ -198,13 +198,16 @@ static int run(struct rpc *rpc, struct fail *fail)
         return err;
     }
     make_slots(rpc);
-    const struct load_config config = {.rate = o->rate,
+    const struct load_config config = {.slots = rpc->load_slots,
+                                       .slot_count = rpc->count,
+                                       .send = on_send,
+                                       .self = rpc,
+                                       .rate = o->rate,
                                        .warmup_ns = (uint64_t)(o->warmup_s * NS_PER_S),
                                        .run_ns = (uint64_t)(o->seconds * NS_PER_S),
                                        .pid = o->pid};
     report_add(&rpc->scenario->report, "request_bytes", (double)rpc->slots[0].main.len);
-    err = load_run(rpc->scenario->poller, &config, rpc->load_slots, rpc->count, on_send, rpc,
-                   &rpc->scenario->report.result, fail);
+    err = load_run(rpc->scenario->poller, &config, &rpc->scenario->report.result, fail);
     if (rpc->fleet.lost > 0) {
         report_add(&rpc->scenario->report, "connections_lost", rpc->fleet.lost);
     }
