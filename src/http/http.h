@@ -1,11 +1,12 @@
 /* The HTTP edge on the main port: the only folder that knows libmicrohttpd.
  *
- * A request is matched to a row (method and path below the context path), its parameters are merged and decoded, read from the view when
- * the row can, and otherwise mailed to the core while the connection is suspended; the answered call resumes it.
+ * A request is matched to a row (method and path below the context path), its parameters are merged
+ * and decoded, read from the view when the row can, and otherwise mailed to the core while the
+ * connection is suspended; the answered call resumes it.
  *
- * Thread:  http_create, http_start, http_stop, http_destroy: main. Calls are delivered from any thread.
- * Limits:  http_options; HTTP_URL_MAX bytes of request line and headers per connection, HTTP_FORM_MAX of body.
- * Source:  http-api.md 1 (pipeline, error shapes, content types).
+ * Thread:  http_create, http_start, http_stop, http_destroy: main. Calls are delivered from any
+ * thread. Limits:  http_options; HTTP_URL_MAX bytes of request line and headers per connection,
+ * HTTP_FORM_MAX of body. Source:  http-api.md 1 (pipeline, error shapes, content types).
  */
 #ifndef NACRE_HTTP_HTTP_H
 #define NACRE_HTTP_HTTP_H
@@ -32,7 +33,7 @@ struct http_counters {
 
 struct http_options {
     const char *bind;
-    uint16_t port; /* 0: the system picks; see http_port */
+    uint16_t port;            /* 0: the system picks; see http_port */
     const char *context_path; /* "/nacos"; "" for none */
     unsigned connections_max;
     unsigned connections_per_ip_max;
@@ -59,7 +60,8 @@ MUST_USE int http_start(struct http *h, struct fail *fail);
 /* The bound port. */
 uint16_t http_port(const struct http *h);
 
-/* No new connections, answer what runs (the core must still run), then close. Blocks, at most grace_ms. */
+/* No new connections, answer what runs (the core must still run), then close. Blocks, at most
+ * grace_ms. */
 void http_stop(struct http *h, uint32_t grace_ms);
 
 /* After http_stop. */
