@@ -15,8 +15,6 @@
 #include "naming/react.h"
 #include "naming/state.h"
 
-/* A decoded operation of CONSENSUS_OP_BYTES_MAX bytes and its protobuf structs fit. */
-#define COMMIT_ARENA_MAX (256u << 20)
 /* ClientGone that did not come back from the log is proposed again after this. */
 #define GONE_RETRY_MS 5000
 /* What a connection says of itself is cut to this; it is only shown. */
@@ -42,6 +40,35 @@ struct naming *naming_create(const struct naming_options *options, struct view *
     return n;
 }
 
+/* The client has no connection (any more). */
+static void detach(struct naming *n, struct client *c)
+{
+    deadline_clear(&n->gones, &c->gone_retry);
+    HASH_DELETE(hh_conn, n->by_conn, c);
+    c->conn = 0;
+    c->gone = false;
+}
+
+void naming_destroy(struct naming *n)
+{
+    if (!n) {
+        return;
+    }
+    push_state_free(n, NULL);
+    struct client *c = NULL;
+    struct client *next = NULL;
+    HASH_ITER(hh_conn, n->by_conn, c, next)
+    {
+        detach(n, c);
+    }
+    naming_clear(n);
+    deadlines_close(&n->pushes);
+    deadlines_close(&n->acks);
+    deadlines_close(&n->beats);
+    deadlines_close(&n->gones);
+    mem_free(n);
+}
+
 static char *text_copy(struct span s)
 {
     size_t len = s.len < CONN_TEXT_BYTES_MAX ? s.len : CONN_TEXT_BYTES_MAX;
@@ -63,15 +90,6 @@ void naming_conn_open(struct naming *n, const struct naming_conn *conn, struct n
     c->agent = text_copy(conn->agent);
     c->ip = text_copy(conn->client_ip);
     HASH_ADD(hh_conn, n->by_conn, conn, sizeof(c->conn), c);
-}
-
-/* The client and its connection part. */
-static void detach(struct naming *n, struct client *c)
-{
-    deadline_clear(&n->gones, &c->gone_retry);
-    HASH_DELETE(hh_conn, n->by_conn, c);
-    c->conn = 0;
-    c->gone = false;
 }
 
 static void propose_gone(struct naming *n, struct client *c, struct now now, struct outbox *out)
@@ -146,7 +164,7 @@ void naming_commit(struct naming *n, struct span bytes, struct api_call *waiting
 {
     ASSERT_ON(THREAD_CORE);
     struct arena arena;
-    arena_init(&arena, COMMIT_ARENA_MAX);
+    arena_init(&arena, NAMING_OP_ARENA_MAX);
     struct naming_op op = {0};
     struct fail fail = {0};
     if (naming_op_decode(bytes, &arena, &op, &fail) == 0) {
