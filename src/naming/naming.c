@@ -69,10 +69,11 @@ void naming_destroy(struct naming *n)
     mem_free(n);
 }
 
-static char *text_copy(struct span s)
+static void text_set(char **text, struct span s)
 {
     size_t len = s.len < CONN_TEXT_BYTES_MAX ? s.len : CONN_TEXT_BYTES_MAX;
-    return mem_strndup(s.data ? s.data : "", len);
+    mem_free(*text);
+    *text = mem_strndup(s.data ? s.data : "", len);
 }
 
 void naming_conn_open(struct naming *n, const struct naming_conn *conn, struct now now)
@@ -86,9 +87,9 @@ void naming_conn_open(struct naming *n, const struct naming_conn *conn, struct n
     }
     c->conn = conn->conn;
     c->updated_ms = now.wall_ms;
-    c->app = text_copy(conn->app);
-    c->agent = text_copy(conn->agent);
-    c->ip = text_copy(conn->client_ip);
+    text_set(&c->app, conn->app);
+    text_set(&c->agent, conn->agent);
+    text_set(&c->ip, conn->client_ip);
     HASH_ADD(hh_conn, n->by_conn, conn, sizeof(c->conn), c);
 }
 

@@ -144,6 +144,7 @@ static int admit_subscribe(void *self, struct api_call *call, struct now now, st
         .clusters = m->clusters,
         .app = call->caller.app,
         .conn = call->caller.conn,
+        .conn_id = call->caller.conn_id,
     };
     int err = m->subscribe ? push_subscribe(self, &s, now, fail) : push_unsubscribe(self, &s, fail);
     if (err) {
