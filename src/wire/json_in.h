@@ -1,7 +1,8 @@
 /* Reading JSON from outside: cJSON behind limits, with getters that are as lenient as Jackson and say what was wrong.
  *
  * Thread:  any; a document belongs to one thread.
- * Limits:  JSON_IN_DEPTH_MAX levels and JSON_IN_BYTES_MAX bytes are refused before cJSON sees a byte (cJSON recurses).
+ * Limits:  more than JSON_IN_DEPTH_MAX levels, JSON_IN_BYTES_MAX bytes or JSON_IN_VALUES_MAX values are refused before cJSON sees a byte
+ *          (it recurses, and takes about 80 bytes for a value of two). Where the arena is full, a getter says E_TOO_LARGE.
  * Source:  grpc-sdk.md 2.1 (null = absent, unknown keys ignored, "3" for an integer, 3 for a string, case-sensitive keys).
  */
 #ifndef NACRE_WIRE_JSON_IN_H
@@ -16,11 +17,12 @@
 
 #define JSON_IN_DEPTH_MAX 32
 #define JSON_IN_BYTES_MAX (12u << 20)
+#define JSON_IN_VALUES_MAX (1u << 19)
 
 struct cJSON;
 
 /* Parse text as one JSON value with nothing but white space after it. *ret_doc is freed by json_in_free.
- * E_PARSE  not JSON, deeper than JSON_IN_DEPTH_MAX, NUL inside a string   E_TOO_LARGE  over JSON_IN_BYTES_MAX */
+ * E_PARSE  not JSON, deeper than JSON_IN_DEPTH_MAX, NUL inside a string   E_TOO_LARGE  over JSON_IN_BYTES_MAX, JSON_IN_VALUES_MAX */
 MUST_USE int json_in_parse(struct span text, struct cJSON **ret_doc, struct fail *fail);
 
 /* As json_in_parse, and the value must be an object. An empty or blank text is E_PARSE ("Invalid request"). */
