@@ -19,11 +19,11 @@ struct fixture {
     struct fail fail;
 };
 
-/* Server and scenario, with the options of this command line; run for 0.1 s. */
+/* Server and scenario, with the options of this command line; run for 0.2 s. */
 static inline int fixture_open(void **state, char *command)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    char *argv[] = {command, "--seconds", "0.1", "--warmup", "0"};
+    char *argv[] = {command, "--seconds", "0.2", "--warmup", "0"};
     f->scenario = calloc(1, sizeof(*f->scenario));
     if (options_parse(5, argv, &f->options, &f->fail) || poller_create(&f->poller, &f->fail)) {
         return -1;
