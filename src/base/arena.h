@@ -1,8 +1,8 @@
 /* A bump allocator for what lives as long as one request: many small pieces, freed together.
  *
  * Thread:  one at a time; ownership may move with the request (release by a queue's lock).
- * Limits:  arena_init's max bytes; past it arena_alloc returns NULL only from arena_try, otherwise it is a bug (abort),
- *          because sizes from clients are checked first.
+ * Limits:  arena_init's max bytes; past it arena_alloc returns NULL only from arena_try, otherwise
+ *          it is a bug (abort), because sizes from clients are checked first.
  */
 #ifndef NACRE_BASE_ARENA_H
 #define NACRE_BASE_ARENA_H

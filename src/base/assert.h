@@ -1,4 +1,5 @@
-/* Asserts for our own bugs; always on. Never on a byte from network, disk, database, configuration or environment.
+/* Asserts for our own bugs; always on. Never on a byte from network, disk, database, configuration
+ * or environment.
  *
  * Thread:  any. A failed assert writes one line to standard error and aborts.
  */

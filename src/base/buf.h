@@ -38,7 +38,8 @@ static inline struct span buf_span(const struct buf *b)
 
 #define BODY_PARTS_MAX 4
 
-/* Slices of buffers that together are one message body. Plain data; each part holds one reference. */
+/* Slices of buffers that together are one message body. Plain data; each part holds one
+ * reference. */
 struct body {
     unsigned parts;
     struct {
@@ -48,7 +49,8 @@ struct body {
     } part[BODY_PARTS_MAX];
 };
 
-/* Append a slice; takes the reference. An empty slice is dropped. Asserts on more than BODY_PARTS_MAX parts. */
+/* Append a slice; takes the reference. An empty slice is dropped. Asserts on more than
+ * BODY_PARTS_MAX parts. */
 void body_add(struct body *body, struct buf *take_buf, size_t off, size_t len);
 
 /* Append a whole buffer; takes the reference. */

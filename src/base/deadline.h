@@ -1,4 +1,5 @@
-/* Deadlines of many things in one binary heap: the earliest is found in O(1), set and cleared in O(log n).
+/* Deadlines of many things in one binary heap: the earliest is found in O(1), set and cleared in
+ * O(log n).
  *
  * Thread:  one owner. Owns an array of pointers; the nodes are embedded in the owner's structs.
  */
@@ -41,7 +42,8 @@ static inline bool deadline_is_set(const struct deadline *n)
 /* When the earliest is due; DEADLINE_NONE when there is none. */
 uint64_t deadlines_next(const struct deadlines *d);
 
-/* Take the earliest node that is due at now_ms (at_ms <= now_ms), already cleared; NULL when none is. */
+/* Take the earliest node that is due at now_ms (at_ms <= now_ms), already cleared; NULL when none
+ * is. */
 struct deadline *deadlines_pop(struct deadlines *d, uint64_t now_ms);
 
 #endif

@@ -1,14 +1,18 @@
 /* Error codes: one table with name, default text, Nacos error code and HTTP status.
  *
  * Thread:  any; constants only.
- * Use:     fallible functions return 0 or one of these negative codes. Text for people travels in struct fail.
- * E_PARAM: the parameter check (http-api.md 1.6): over HTTP the bare text and CRLF, over gRPC after "Param check invalid:".
- * Source:  Nacos 2.5.1 api/.../exception/NacosException.java (codes), http-api.md 1.3 (HTTP status per cause).
+ * Use:     fallible functions return 0 or one of these negative codes. Text for people travels in
+ *          struct fail.
+ * E_PARAM: the parameter check (http-api.md 1.6): over HTTP the bare text and CRLF, over gRPC
+ *          after "Param check invalid:".
+ * Source:  Nacos 2.5.1 api/.../exception/NacosException.java (codes), http-api.md 1.3 (HTTP status
+ *          per cause).
  */
 #ifndef NACRE_BASE_ERR_H
 #define NACRE_BASE_ERR_H
 
-/* X(name, value, default text, Nacos code, HTTP status). Values never change: logs and tests name them. */
+/* X(name, value, default text, Nacos code, HTTP status). Values never change: logs and tests name
+ * them. */
 #define ERR_MAP(X)                                                                                 \
     X(E_PARSE, -1, "malformed input", 502, 400)                                                    \
     X(E_INVALID, -2, "invalid parameter", 400, 400)                                                \

@@ -11,7 +11,8 @@
 
 #define FAIL_TEXT_MAX 512
 
-/* Plain data. code: an enum err; nacos: overrides err_nacos(code) when not 0; v2: Nacos v2 ErrorCode when not 0. */
+/* Plain data. code: an enum err; nacos: overrides err_nacos(code) when not 0; v2: Nacos v2
+ * ErrorCode when not 0. */
 struct fail {
     int code;
     int nacos;
@@ -19,11 +20,13 @@ struct fail {
     char text[FAIL_TEXT_MAX];
 };
 
-/* Record why, and return err, so that callers write `return fail_set(fail, E_INVALID, "port %d ...", p)`.
- * fail may be NULL (nobody asks). Say what was expected, what was found, where. Client bytes only through %.*s. */
+/* Record why, and return err, so that callers write `return fail_set(fail, E_INVALID, "port %d
+ * ...", p)`. fail may be NULL (nobody asks). Say what was expected, what was found, where. Client
+ * bytes only through %.*s. */
 int fail_set(struct fail *fail, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* As fail_set, with a Nacos error code and a v2 ErrorCode (http-api.md 1.4) that differ from the table's; 0 = the table's. */
+/* As fail_set, with a Nacos error code and a v2 ErrorCode (http-api.md 1.4) that differ from the
+ * table's; 0 = the table's. */
 int fail_set_codes(struct fail *fail, int err, int nacos, int v2, const char *fmt, ...)
     PRINTF_LIKE(5, 6);
 

@@ -2,9 +2,10 @@
  *
  * Thread:  one at a time.
  * Owns:    a growing buffer that json_take hands over.
- * Rules:   commas and colons are the writer's job; integers are plain decimal; doubles are written as Java does ("1.0", "0.5"), shortest
- *          form that reads back; strings escape ", \ and controls below 0x20, the rest is raw UTF-8, invalid UTF-8 becomes U+FFFD
- *          (grpc-sdk.md 2.4). Nesting up to JSON_OUT_DEPTH_MAX (asserted: it is ours).
+ * Rules:   commas and colons are the writer's job; integers are plain decimal; doubles are written
+ *          as Java does ("1.0", "0.5"), shortest form that reads back; strings escape ", \ and
+ *          controls below 0x20, the rest is raw UTF-8, invalid UTF-8 becomes U+FFFD (grpc-sdk.md
+ *          2.4). Nesting up to JSON_OUT_DEPTH_MAX (asserted: it is ours).
  */
 #ifndef NACRE_BASE_JSON_OUT_H
 #define NACRE_BASE_JSON_OUT_H
@@ -49,10 +50,19 @@ void json_key(struct json_out *j, const char *key);
 /* A key that came from outside: escaped. */
 void json_key_span(struct json_out *j, struct span key);
 
+/* A string of bytes from anywhere: escaped, and made valid UTF-8. */
 void json_str(struct json_out *j, struct span s);
+
+/* An integer in plain decimal. */
 void json_int(struct json_out *j, int64_t n);
-void json_double(struct json_out *j, double d); /* finite */
+
+/* A finite number (asserted), with a fraction or an exponent, as Java writes it. */
+void json_double(struct json_out *j, double d);
+
+/* true or false. */
 void json_bool(struct json_out *j, bool b);
+
+/* null; for HTTP replies only, as SDK bodies carry none (grpc-sdk.md R7). */
 void json_null(struct json_out *j);
 
 /* A ready-made JSON value, copied as it is. */

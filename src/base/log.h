@@ -1,9 +1,10 @@
 /* The log: one line per event, key=value pairs, to standard output or to one capped file.
  *
  * Thread:  any; a line is written whole.
- * Limits:  LOG_LINE_MAX bytes a line (longer ones are cut); a call site writes at most LOG_SITE_PER_SECOND lines a second, and
- *          the next one says how many were dropped.
- * Rule:    no secrets, no bodies above DEBUG. ERROR means that an operator should act. Features do not log: they emit effects.
+ * Limits:  LOG_LINE_MAX bytes a line (longer ones are cut); a call site writes at most
+ *          LOG_SITE_PER_SECOND lines a second, and the next one says how many were dropped.
+ * Rule:    no secrets, no bodies above DEBUG. ERROR means that an operator should act. Features do
+ *          not log: they emit effects.
  */
 #ifndef NACRE_BASE_LOG_H
 #define NACRE_BASE_LOG_H
@@ -29,8 +30,9 @@ struct log_site {
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* Write to path (created 0600, appended) instead of standard output; at size_max bytes it is renamed to path.1 and begun again.
- * NULL path: back to standard output. E_IO when it cannot be opened (errno is kept). */
+/* Write to path (created 0600, appended) instead of standard output; at size_max bytes it is
+ * renamed to path.1 and begun again. NULL path: back to standard output. E_IO when it cannot be
+ * opened (errno is kept). */
 MUST_USE int log_open(const char *path, uint64_t size_max);
 
 /* One line: time, level, subsystem, then the formatted text. */

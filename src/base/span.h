@@ -53,14 +53,16 @@ struct span span_trim(struct span s);
 /* True when s begins with prefix. */
 bool span_starts(struct span s, struct span prefix);
 
-/* Cut *rest at the first sep: the part before it; *rest becomes what follows (empty at the end). The last part has no sep. */
+/* Cut *rest at the first sep: the part before it; *rest becomes what follows (empty at the end).
+ * The last part has no sep. */
 struct span span_cut(struct span *rest, char sep);
 
-/* A decimal integer with optional sign and nothing around it. False when it is not one or does not fit. */
+/* A decimal integer with optional sign and nothing around it. False when it is not one or does not
+ * fit. */
 bool span_int(struct span s, long long *ret);
 
-/* A decimal fraction ("1", "1.5", "1e3"), nothing around it, locale-independent, finite, at most 127
- * bytes. */
+/* A decimal fraction ("1", "1.5", "1e3"), nothing around it, locale-independent, finite, at most
+ * 127 bytes. */
 bool span_double(struct span s, double *ret);
 
 #endif

@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The longest length <= len at which s can be cut without splitting a character. s holds more than len bytes or ends there. */
+/* The longest length <= len at which s can be cut without splitting a character. s holds more than
+ * len bytes or ends there. */
 size_t utf8_cut(const char *s, size_t len);
 
-/* The length of the well-formed character at s (1 to 4), when *ret_valid; otherwise how many bytes (1 to 3) one U+FFFD stands for,
- * as Java's decoder counts (Unicode 15, table 3-7). left: bytes from s on, at least 1. */
+/* The length of the well-formed character at s (1 to 4), when *ret_valid; otherwise how many bytes
+ * (1 to 3) one U+FFFD stands for, as Java's decoder counts (Unicode 15, table 3-7). left: bytes
+ * from s on, at least 1. */
 size_t utf8_step(const char *s, size_t left, bool *ret_valid);
 
 /* True when all len bytes are well-formed. */

@@ -2,8 +2,8 @@
  *
  * Thread:  one at a time.
  * Owns:    the writer its bytes, which it keeps for the next entry; the reader borrows the entry's.
- * Format:  u8 version (ENTRY_VERSION), u32 count, then count times u8 kind, u32 length, bytes; numbers little-endian. It stands in logs on disk
- *          later: a change is a new version.
+ * Format:  u8 version (ENTRY_VERSION), u32 count, then count times u8 kind, u32 length, bytes;
+ *          numbers little-endian. It stands in logs on disk later: a change is a new version.
  */
 #ifndef NACRE_CONSENSUS_ENTRY_H
 #define NACRE_CONSENSUS_ENTRY_H
@@ -26,7 +26,8 @@ struct entry_writer {
     uint32_t count;
 };
 
-/* Append an operation; op is copied. kind: 1 to 255. op.len fits 32 bits (asserted: the caller has its limit). */
+/* Append an operation; op is copied. kind: 1 to 255. op.len fits 32 bits (asserted: the caller has
+ * its limit). */
 void entry_add(struct entry_writer *w, unsigned kind, struct span op);
 
 /* The whole entry so far; valid until the next entry_add, entry_reset or entry_close. */
@@ -44,7 +45,8 @@ struct entry_reader {
     uint32_t left;
 };
 
-/* Read an entry. All of it is checked here, so that a broken entry is refused before its first operation is applied.
+/* Read an entry. All of it is checked here, so that a broken entry is refused before its first
+ * operation is applied.
  * E_PARSE  another version, cut short, a kind of 0, bytes after the last operation */
 MUST_USE int entry_open(struct span bytes, struct entry_reader *ret, struct fail *fail);
 

@@ -1,11 +1,13 @@
 /* The core's loop: libuv underneath (libraft's storage will share it), a mailbox in, a turn out.
  *
- * One turn: take everything from the mailbox, hand each message to on_mail, then call on_turn once (effects leave there), then
- * sleep until the next message or the time on_turn returned.
+ * One turn: take everything from the mailbox, hand each message to on_mail, then call on_turn once
+ * (effects leave there), then sleep until the next message or the time on_turn returned.
  *
- * Thread:  loop_create, loop_run: the core thread (loop_run blocks). loop_post, loop_stop: any thread.
- * Limits:  LOOP_MAIL_MAX messages wait; loop_post refuses beyond it (E_LIMIT). LOOP_BATCH_MAX messages a turn; what a turn took and could
- *          not hand out does not count as waiting, so at most twice LOOP_MAIL_MAX are held.
+ * Thread:  loop_create, loop_run: the core thread (loop_run blocks). loop_post, loop_stop: any
+ *          thread.
+ * Limits:  LOOP_MAIL_MAX messages wait; loop_post refuses beyond it (E_LIMIT). LOOP_BATCH_MAX
+ *          messages a turn; what a turn took and could not hand out does not count as waiting, so
+ *          at most twice LOOP_MAIL_MAX are held.
  */
 #ifndef NACRE_LOOP_LOOP_H
 #define NACRE_LOOP_LOOP_H
@@ -25,23 +27,27 @@ struct loop;
 struct loop_ops {
     /* One message; ownership moves in. */
     void (*on_mail)(void *self, struct mail *take_mail, struct now now);
-    /* End of a turn (also when only time passed). Returns the monotonic ms of the next wanted turn, UINT64_MAX for none. */
+    /* End of a turn (also when only time passed). Returns the monotonic ms of the next wanted turn,
+     * UINT64_MAX for none. */
     uint64_t (*on_turn)(void *self, struct now now);
 };
 
 /* E_IO when the system gives no loop. */
 MUST_USE int loop_create(const struct loop_ops *ops, void *self, struct loop **ret_loop);
 
-/* Messages still waiting are handed to drop (may be NULL only if none can wait). After loop_run returned. */
+/* Messages still waiting are handed to drop (may be NULL only if none can wait). After loop_run
+ * returned. */
 void loop_destroy(struct loop *l, void (*drop)(void *self, struct mail *take_mail));
 
-/* Run until loop_stop. The calling thread becomes the loop's. Begins with a turn, which needs no message. */
+/* Run until loop_stop. The calling thread becomes the loop's. Begins with a turn, which needs no
+ * message. */
 void loop_run(struct loop *l);
 
 /* Leave loop_run after the current turn. Any thread. */
 void loop_stop(struct loop *l);
 
-/* Hand a message over. E_LIMIT: LOOP_MAIL_MAX wait (the message stays the caller's). E_CLOSED: after loop_stop. */
+/* Hand a message over. E_LIMIT: LOOP_MAIL_MAX wait (the message stays the caller's). E_CLOSED:
+ * after loop_stop. */
 MUST_USE int loop_post(struct loop *l, struct mail *take_mail);
 
 /* The libuv loop, for consensus/ storage later. */

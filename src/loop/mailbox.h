@@ -28,6 +28,7 @@ struct mailbox {
     bool closed;
 };
 
+/* Make an empty mailbox. len_max: messages. */
 void mailbox_init(struct mailbox *m, size_t len_max);
 
 /* Frees nothing: drain first. */

@@ -1,15 +1,17 @@
 /* The read view: what edges answer from without entering the core.
  *
- * A map from key to an immutable, reference-counted value in 64 mutex-guarded shards; a lock is held only to find and to take a
- * reference (consensus.md 7: a rwlock starves the writer).
+ * A map from key to an immutable, reference-counted value in 64 mutex-guarded shards; a lock is
+ * held only to find and to take a reference (consensus.md 7: a rwlock starves the writer).
  *
  * Thread:  view_publish, view_spoil, view_remove: core only. view_take: any.
  * Owns:    one reference to each published value.
- * Stale:   a change makes the entry stale before its client is answered; the value is put together again only when somebody reads it
- *          (the read then goes to the core once) or it is pushed. So no read is older than an answered write, and a change costs O(1).
- * Stamp:   each take and each publish gets a number of milliseconds that strictly grows per key (max(now, last + 1)), drawn under the lock:
- *          a value taken later never carries a smaller stamp than one taken before it, and an older value never a greater one than a
- *          newer value's first. It is ServiceInfo.lastRefTime (grpc-sdk.md R10).
+ * Stale:   a change makes the entry stale before its client is answered; the value is put together
+ *          again only when somebody reads it (the read then goes to the core once) or it is pushed.
+ *          So no read is older than an answered write, and a change costs O(1).
+ * Stamp:   each take and each publish gets a number of milliseconds that strictly grows per key
+ *          (max(now, last + 1)), drawn under the lock: a value taken later never carries a smaller
+ *          stamp than one taken before it, and an older value never a greater one than a newer
+ *          value's first. It is ServiceInfo.lastRefTime (grpc-sdk.md R10).
  * Keys:    bytes up to VIEW_KEY_MAX, made by the feature (view_key joins parts).
  */
 #ifndef NACRE_VIEW_VIEW_H
@@ -43,6 +45,7 @@ enum view_take {
 
 struct view;
 
+/* An empty view. */
 struct view *view_create(void);
 
 /* All takers are gone. */

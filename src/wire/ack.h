@@ -1,7 +1,8 @@
 /* Acks of pushes: what a client says on its stream after a push.
  *
  * Thread:  any.
- * Source:  grpc-sdk.md 3.6: the type is not looked at, success is resultCode == 200, requestId is text or number.
+ * Source:  grpc-sdk.md 3.6: the type is not looked at, success is resultCode == 200, requestId is
+ *          text or number.
  */
 #ifndef NACRE_WIRE_ACK_H
 #define NACRE_WIRE_ACK_H

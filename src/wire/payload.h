@@ -30,7 +30,8 @@ struct payload {
     unsigned headers_count;
 };
 
-/* Decode the packed message. Strings are copied to the arena; protobuf-c does the work with the arena as its allocator.
+/* Decode the packed message. Strings are copied to the arena; protobuf-c does the work with the
+ * arena as its allocator.
  * E_PARSE  not a Payload, too many headers, type too long */
 MUST_USE int payload_decode(struct span bytes, struct arena *arena, struct payload *ret,
                             struct fail *fail);
@@ -38,8 +39,9 @@ MUST_USE int payload_decode(struct span bytes, struct arena *arena, struct paylo
 /* The value of a header by its exact name; the empty span when absent. */
 struct span payload_header_get(const struct payload *p, const char *key);
 
-/* The bytes that come before a body of body_len bytes: head followed by the body is the packed Payload, so a body that many share is
- * never copied. type: ours, at most PAYLOAD_TYPE_MAX. client_ip may be empty. Headers are never written (R6). */
+/* The bytes that come before a body of body_len bytes: head followed by the body is the packed
+ * Payload, so a body that many share is never copied. type: ours, at most PAYLOAD_TYPE_MAX.
+ * client_ip may be empty. Headers are never written (R6). */
 MUST_USE struct buf *payload_head(const char *type, struct span client_ip, size_t body_len);
 
 #endif
