@@ -193,10 +193,11 @@ static int refuse(struct fail *fail, const char *key, const char *expected,
     return fail_set(fail, E_PARSE, "field '%s': expected %s, got %s", key, expected, kind_of(item));
 }
 
-/* -2^63 <= d < 2^63 and no fraction. */
+/* A whole number of at least -2^63 and less than 2^63. */
 static bool is_int64(double d)
 {
-    return d >= -0x1p63 && d < 0x1p63 && d == trunc(d);
+    const double end = 9223372036854775808.0;
+    return d >= -end && d < end && d == trunc(d);
 }
 
 static bool copy(struct arena *arena, struct span s, struct span *ret)

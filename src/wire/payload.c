@@ -138,12 +138,12 @@ struct buf *payload_head(const char *type, struct span client_ip, size_t body_le
     struct span name = span_str(type);
     ASSERT(name.len <= PAYLOAD_TYPE_MAX);
     ASSERT(client_ip.len <= CLIENT_IP_MAX);
-    char metadata[2 * (1 + VARINT_MAX) + PAYLOAD_TYPE_MAX + CLIENT_IP_MAX];
+    char metadata[2ul * (1 + VARINT_MAX) + PAYLOAD_TYPE_MAX + CLIENT_IP_MAX];
     char *end = put_text(metadata, TAG_TYPE, name);
     end = put_text(end, TAG_CLIENT_IP, client_ip);
     size_t metadata_len = (size_t)(end - metadata);
 
-    char head[sizeof metadata + 3 * (1 + VARINT_MAX)];
+    char head[sizeof metadata + 3ul * (1 + VARINT_MAX)];
     end = put_head(head, TAG_METADATA, metadata_len);
     memcpy(end, metadata, metadata_len);
     end += metadata_len;
