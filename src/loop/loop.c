@@ -114,11 +114,8 @@ int loop_create(const struct loop_ops *ops, void *self, struct loop **ret_loop)
         mem_free(l);
         return E_IO;
     }
-    if (uv_async_init(&l->uv, &l->wake, on_wake) != 0) {
-        ASSERT(uv_loop_close(&l->uv) == 0);
-        mem_free(l);
-        return E_IO;
-    }
+    /* The loop has its eventfd already: this and what follows only add to lists. */
+    ASSERT(uv_async_init(&l->uv, &l->wake, on_wake) == 0);
     ASSERT(uv_timer_init(&l->uv, &l->timer) == 0);
     ASSERT(uv_idle_init(&l->uv, &l->again) == 0);
     mailbox_init(&l->mailbox, LOOP_MAIL_MAX);

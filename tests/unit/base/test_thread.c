@@ -11,6 +11,7 @@
 
 #include <signal.h>
 
+#include "base/err.h"
 #include "expect_abort.h"
 
 struct seen {
@@ -46,6 +47,24 @@ static void test_thread_start__new_thread__blocks_all_signals(void **state)
     sigset_t mask;
     assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
     assert_false(sigismember(&mask, SIGTERM));
+}
+
+static void test_thread_start__system_refuses__is_a_limit(void **state)
+{
+    (void)state;
+    pthread_attr_t attr;
+    size_t before = 0;
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_getstacksize(&attr, &before), 0);
+    /* No address space has room for this stack. */
+    assert_int_equal(pthread_attr_setstacksize(&attr, (size_t)1 << 50), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_t thread;
+    int err = thread_start(&thread, look, &(struct seen){0});
+    assert_int_equal(pthread_attr_setstacksize(&attr, before), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_destroy(&attr), 0);
+    assert_int_equal(err, E_LIMIT);
 }
 
 static void test_thread_become__kind_is_the_threads_own(void **state)
@@ -85,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_thread_start__new_thread__blocks_all_signals),
+        cmocka_unit_test(test_thread_start__system_refuses__is_a_limit),
         cmocka_unit_test(test_thread_become__kind_is_the_threads_own),
         cmocka_unit_test(test_assert_on__another_kind__aborts),
     };

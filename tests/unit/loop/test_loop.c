@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -296,6 +297,59 @@ static void test_loop_post__full__is_refused(void **state)
     mem_free(letters);
 }
 
+/* Wants one fixed time, whatever mail comes in between. */
+struct fixed {
+    struct owner owner; /* first: on_mail and on_drop see an owner */
+    struct letter letters[3];
+    uint64_t due_ms;
+};
+
+static uint64_t on_turn_fixed(void *self, struct now now)
+{
+    struct fixed *f = self;
+    unsigned turn = f->owner.turns;
+    if (turn == 0) {
+        f->due_ms = now.mono_ms + 50;
+    }
+    if (turn < ARRAY_LEN(f->letters)) {
+        f->letters[turn].number = turn;
+        assert_int_equal(loop_post(f->owner.loop, &f->letters[turn].mail), 0);
+    }
+    f->owner.turns++;
+    if (now.mono_ms >= f->due_ms) {
+        loop_stop(f->owner.loop);
+    }
+    return f->due_ms;
+}
+
+static void test_loop__mail_before_the_wanted_time__does_not_move_it(void **state)
+{
+    (void)state;
+    const struct loop_ops fixed_ops = {.on_mail = on_mail, .on_turn = on_turn_fixed};
+    struct fixed f = {0};
+    assert_int_equal(loop_create(&fixed_ops, &f, &f.owner.loop), 0);
+    loop_run(f.owner.loop);
+    assert_int_equal(f.owner.mails, ARRAY_LEN(f.letters));
+    assert_true(clock_mono_ms() >= f.due_ms);
+    /* One to learn the time, three for mail, one at the time, and room for early ones. */
+    assert_in_range(f.owner.turns, 5, 8);
+    end(&f.owner);
+}
+
+static void test_loop_create__no_file_descriptors__is_refused(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct loop *l = NULL;
+    int err = loop_create(&ops, NULL, &l);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(err, E_IO);
+    assert_null(l);
+}
+
 static void test_loop_destroy__null_or_never_run__is_fine(void **state)
 {
     (void)state;
@@ -321,6 +375,8 @@ int main(void)
         cmocka_unit_test(test_loop_post__after_stop__is_refused),
         cmocka_unit_test(test_loop_destroy__what_still_waits__is_dropped_in_order),
         cmocka_unit_test(test_loop_post__full__is_refused),
+        cmocka_unit_test(test_loop__mail_before_the_wanted_time__does_not_move_it),
+        cmocka_unit_test(test_loop_create__no_file_descriptors__is_refused),
         cmocka_unit_test(test_loop_destroy__null_or_never_run__is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
