@@ -116,24 +116,25 @@ static struct publication *find(struct naming *n, const struct naming_beat *b)
     return p && p->entries && !going ? p : NULL;
 }
 
-int beat_take(struct naming *n, const struct naming_beat *b, struct api_call *waiting,
-              struct now now, struct outbox *out, enum beat_code *ret_code,
-              int64_t *ret_interval_ms, struct fail *fail)
+int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting, struct now now,
+              struct outbox *out, struct fail *fail)
 {
     ASSERT_ON(THREAD_CORE);
     atomic_fetch_add_explicit(&n->counters.beats, 1, memory_order_relaxed);
+    const int64_t interval_ms = n->options.beat_interval_ms;
     struct publication *p = find(n, b);
     if (p) {
         heard(n, p, now, out);
-        *ret_code = BEAT_OK;
-        *ret_interval_ms = millis(p->entries->effective, KEY_INTERVAL, n->options.beat_interval_ms);
+        b->answer.code = BEAT_OK;
+        b->answer.interval_ms = millis(p->entries->effective, KEY_INTERVAL, interval_ms);
         return API_ANSWERED;
     }
     if (!b->full) {
-        *ret_code = BEAT_UNKNOWN;
-        *ret_interval_ms = n->options.beat_interval_ms;
+        b->answer = (struct beat_answer){.code = BEAT_UNKNOWN, .interval_ms = interval_ms};
         return API_ANSWERED;
     }
+    b->answer.code = BEAT_OK;
+    b->answer.interval_ms = instance_data_millis(&b->instance, KEY_INTERVAL, interval_ms);
     char id[BEAT_CLIENT_ID_MAX];
     struct naming_publish publish = {
         .service = b->service,
@@ -143,13 +144,7 @@ int beat_take(struct naming *n, const struct naming_beat *b, struct api_call *wa
         .kind = CLIENT_HTTP,
         .client = beat_client_id(b->instance.ip, b->instance.port, id),
     };
-    int next = admit_publish(n, &publish, waiting, now, out, fail);
-    if (next >= 0) {
-        *ret_code = BEAT_OK;
-        *ret_interval_ms =
-            instance_data_millis(&b->instance, KEY_INTERVAL, n->options.beat_interval_ms);
-    }
-    return next;
+    return admit_publish(n, &publish, waiting, now, out, fail);
 }
 
 void beat_watch(struct naming *n, struct publication *p, struct now now)

@@ -12,11 +12,20 @@
 #include "naming/admit.h"
 #include "naming/state.h"
 
-/* A decoded beat. Plain data, borrowed. */
+enum beat_code { BEAT_OK = 10200, BEAT_UNKNOWN = 20404 };
+
+/* What the client is told. */
+struct beat_answer {
+    enum beat_code code;
+    int64_t interval_ms;
+};
+
+/* A decoded beat. Plain data, borrowed; answer is beat_take's. */
 struct naming_beat {
     struct service_name service;
     struct instance_data instance; /* ip, port, cluster; the rest only with full */
     bool full;                     /* has a body: may register */
+    struct beat_answer answer;
 };
 
 #define BEAT_CLIENT_ID_MAX (NAME_IP_MAX + 32)
@@ -24,12 +33,9 @@ struct naming_beat {
 /* The id of the HTTP client of an address, "ip:port#true", written to dst. ip: at most NAME_IP_MAX bytes (asserted). Any thread. */
 struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID_MAX]);
 
-enum beat_code { BEAT_OK = 10200, BEAT_UNKNOWN = 20404 };
-
-/* Take a beat. API_ANSWERED with *ret_code and *ret_interval_ms; a full beat of an unknown instance is registered (API_LATER). */
-int beat_take(struct naming *n, const struct naming_beat *b, struct api_call *waiting,
-              struct now now, struct outbox *out, enum beat_code *ret_code,
-              int64_t *ret_interval_ms, struct fail *fail);
+/* Take a beat: API_ANSWERED, or API_LATER for a full beat of an unknown instance, which is registered. b->answer is set in both cases. */
+int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting, struct now now,
+              struct outbox *out, struct fail *fail);
 
 /* A publication of an HTTP client was applied: watch it (or watch it anew). */
 void beat_watch(struct naming *n, struct publication *p, struct now now);

@@ -152,7 +152,8 @@ static void commit(struct naming *n, const struct naming_op *op, struct api_call
     struct changes changes = {0};
     struct fail fail = {0};
     int err = naming_apply(n, op, &changes, &fail);
-    naming_react(n, op, &changes, err, &fail, waiting, now, out);
+    struct naming_applied applied = {op, &changes, err, &fail, waiting};
+    naming_react(n, &applied, now, out);
     changes_close(n, &changes);
     c = gone ? client_find(n, op->client) : NULL;
     if (c) {

@@ -213,13 +213,11 @@ static void answer_beat(struct api_call *call, enum beat_code code, int64_t inte
 
 static HTTP_ADMIT(admit_beat)
 {
-    const struct naming_beat *b = call->msg;
-    enum beat_code code = BEAT_OK;
-    int64_t interval_ms = 0;
-    int next = beat_take(self, b, call, now, out, &code, &interval_ms, fail);
+    struct naming_beat *b = call->msg;
+    int next = beat_take(self, b, call, now, out, fail);
     if (next >= 0) {
         /* API_LATER too: this answer leaves when the registration is applied. */
-        answer_beat(call, code, interval_ms);
+        answer_beat(call, b->answer.code, b->answer.interval_ms);
     }
     return next;
 }

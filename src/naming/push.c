@@ -30,7 +30,7 @@ static struct push_state *state_obtain(struct naming *n, struct service *s)
 static struct cluster_set *set_join(struct push_state *push, struct span clusters)
 {
     struct cluster_set *set = NULL;
-    const char *text = clusters.data ? clusters.data : "";
+    const char *text = clusters.len > 0 ? clusters.data : "";
     HASH_FIND(hh, push->sets, text, clusters.len, set);
     if (!set) {
         set = mem_zalloc(1, sizeof(*set) + clusters.len);

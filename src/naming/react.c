@@ -130,33 +130,31 @@ static void follow_beats(struct naming *n, const struct naming_op *op, struct no
 }
 
 /* Deregistering what is not there is a success (grpc-sdk.md 5.4.3). */
-static void answer(const struct naming_op *op, int err, const struct fail *fail,
-                   struct api_call *waiting, struct outbox *out)
+static void answer(const struct naming_applied *a, struct outbox *out)
 {
-    if (err == 0 || op->kind == NAMING_OP_UNPUBLISH) {
-        outbox_reply(out, waiting);
+    if (a->err == 0 || a->op->kind == NAMING_OP_UNPUBLISH) {
+        outbox_reply(out, a->waiting);
         return;
     }
-    dispatch_fail(waiting, fail, out);
+    dispatch_fail(a->waiting, a->fail, out);
 }
 
-void naming_react(struct naming *n, const struct naming_op *op, struct changes *changes, int err,
-                  const struct fail *fail, struct api_call *waiting, struct now now,
+void naming_react(struct naming *n, const struct naming_applied *a, struct now now,
                   struct outbox *out)
 {
     ASSERT_ON(THREAD_CORE);
-    for (struct service *s = changes->touched; s; s = s->touched_next) {
+    for (struct service *s = a->changes->touched; s; s = s->touched_next) {
         service_changed(n, s, now);
     }
-    count_and_trace(n, op, changes, out);
-    if (err == 0) {
-        follow_beats(n, op, now);
+    count_and_trace(n, a->op, a->changes, out);
+    if (a->err == 0) {
+        follow_beats(n, a->op, now);
     }
-    if (err == 0 && op->kind == NAMING_OP_PUBLISH) {
+    if (a->err == 0 && a->op->kind == NAMING_OP_PUBLISH) {
         atomic_fetch_add_explicit(&n->counters.registrations, 1, memory_order_relaxed);
     }
-    if (waiting) {
-        answer(op, err, fail, waiting, out);
+    if (a->waiting) {
+        answer(a, out);
     }
 }
 

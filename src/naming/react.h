@@ -7,9 +7,17 @@
 
 #include "naming/apply.h"
 
-/* err and fail: what apply returned. */
-void naming_react(struct naming *n, const struct naming_op *op, struct changes *changes, int err,
-                  const struct fail *fail, struct api_call *waiting, struct now now,
+/* An operation and what became of it. Plain data, borrowed. */
+struct naming_applied {
+    const struct naming_op *op;
+    const struct changes *changes;
+    int err; /* what apply returned, with its reason */
+    const struct fail *fail;
+    struct api_call *waiting; /* NULL: nobody here waits */
+};
+
+/* React to it. The waiting call is in out afterwards. */
+void naming_react(struct naming *n, const struct naming_applied *a, struct now now,
                   struct outbox *out);
 
 /* The success body of a call whose operation was applied; set by the row when it admits (call->reply.body is prepared then and sent now),
