@@ -115,9 +115,9 @@ static void drop(struct front *f, struct waiting *w)
     forget(f, w);
 }
 
-/* Peek at a connection and do what its first bytes say. True when there is nothing more to wait
- * for: w is gone. */
-static bool look(struct front *f, struct waiting *w)
+/* Peek at a connection and do what its first bytes say. ended: the client sends no more. True when
+ * there is nothing more to wait for: w is gone. */
+static bool look(struct front *f, struct waiting *w, bool ended)
 {
     ssize_t got = recv(w->fd, f->peek, sizeof(f->peek), MSG_PEEK | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -128,8 +128,12 @@ static bool look(struct front *f, struct waiting *w)
         return true;
     }
     enum head_kind kind = head_look(span_of(f->peek, (size_t)got));
-    if (kind == HEAD_MORE) {
+    if (kind == HEAD_MORE && !ended) {
         return false;
+    }
+    if (kind == HEAD_MORE) {
+        drop(f, w);
+        return true;
     }
     epoll_ctl(f->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL); /* ENOENT when it was never watched */
     f->options.hand_over(f->options.self, w->fd, (const struct sockaddr *)&w->addr,
@@ -180,7 +184,7 @@ static void arrived(struct front *f, int take_fd, const struct sockaddr_storage 
     w->addr = *addr;
     w->until_ms = clock_mono_ms() + f->options.wait_ms;
     DL_APPEND(f->waiting, w);
-    if (look(f, w)) {
+    if (look(f, w, false)) {
         return; /* the request came with the connection, as it mostly does */
     }
     if (watch(f, w->fd, EPOLLIN | EPOLLRDHUP | EPOLLET, w) != 0) {
@@ -275,7 +279,7 @@ static void *front_main(void *arg)
             if (ptr == &f->listen_fd) {
                 accepting = true;
             } else if (ptr != &f->wake_fd) {
-                (void)look(f, ptr);
+                (void)look(f, ptr, events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
             }
         }
         if (accepting) {
