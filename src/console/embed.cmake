@@ -1,0 +1,10 @@
+# cmake -DOUT=console_web.h -DFILES="index.html;console.css" -P embed.cmake: each file as a static C array.
+set(code "/* Made at build time by src/console/embed.cmake. */\n")
+foreach(file ${FILES})
+    get_filename_component(name ${file} NAME)
+    string(MAKE_C_IDENTIFIER ${name} id)
+    file(READ ${file} hex HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+    string(APPEND code "static const unsigned char web_${id}[] = {${bytes}};\n")
+endforeach()
+file(WRITE ${OUT} "${code}")
