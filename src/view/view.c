@@ -87,6 +87,12 @@ static int64_t stamp_draw(struct entry *e, int64_t wall_ms)
     return e->stamp;
 }
 
+/* As stamp_draw, but many takes in one millisecond do not carry the stamp away from the clock. */
+static int64_t stamp_take(struct entry *e, int64_t wall_ms)
+{
+    return e->stamp - wall_ms < VIEW_STAMP_LEAD_MAX_MS ? stamp_draw(e, wall_ms) : e->stamp;
+}
+
 struct view_value *view_value_ref(struct view_value *v)
 {
     unsigned before = atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
@@ -157,7 +163,7 @@ enum view_take view_take(struct view *v, struct span key, int64_t wall_ms,
     if (e && e->value) {
         take = VIEW_FRESH;
         *ret_value = view_value_ref(e->value);
-        *ret_stamp = stamp_draw(e, wall_ms);
+        *ret_stamp = stamp_take(e, wall_ms);
     }
     unlock(at.shard);
     if (take == VIEW_NONE) {
