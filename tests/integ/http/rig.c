@@ -358,7 +358,7 @@ void reply_close(struct reply *r)
 
 const char *reply_header(const struct reply *r, const char *name)
 {
-    static char value[512];
+    static _Thread_local char value[512];
     size_t len = strlen(name);
     for (const char *line = r->head; line; line = strstr(line, "\r\n")) {
         line += line == r->head ? 0 : 2;

@@ -58,7 +58,7 @@ struct reply {
 
 void reply_close(struct reply *r);
 
-/* The value of a header, in static memory until the next call; NULL when absent. */
+/* The value of a header, in the thread's static memory until its next call; NULL when absent. */
 const char *reply_header(const struct reply *r, const char *name);
 
 /* A connected socket with a five-second time-out for each read and write; -1 when refused. */

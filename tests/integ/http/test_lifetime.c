@@ -137,7 +137,7 @@ static void test_client_gone_while_suspended__the_call_survives_until_deliver(vo
 }
 
 struct hammer {
-    struct rig *rig;
+    uint16_t port;
     unsigned seed;
 };
 
@@ -146,7 +146,7 @@ static void *hammer_main(void *arg)
 {
     struct hammer *h = arg;
     for (int i = 0; i < 300; i++) {
-        int fd = client_open(rig_port(h->rig));
+        int fd = client_open(h->port);
         if (fd < 0) {
             continue;
         }
@@ -180,7 +180,7 @@ static void test_disconnects_at_any_moment__race_with_deliver(void **state)
     pthread_t threads[4];
     struct hammer hammers[4];
     for (unsigned i = 0; i < 4; i++) {
-        hammers[i] = (struct hammer){*state, i * 77u + 1};
+        hammers[i] = (struct hammer){rig_port(*state), i * 77u + 1};
         assert_int_equal(pthread_create(&threads[i], NULL, hammer_main, &hammers[i]), 0);
     }
     for (unsigned i = 0; i < 4; i++) {
@@ -265,24 +265,52 @@ static void test_stop__under_load__ends_in_time(void **state)
     struct rig *rig = rig_start(NULL);
     pthread_t threads[2];
     struct hammer hammers[2];
-    for (unsigned i = 0; i < 2; i++) {
-        hammers[i] = (struct hammer){rig, i + 5};
-    }
     int fd = client_open(rig_port(rig));
     assert_true(client_send(fd, LATER, strlen(LATER)));
     assert_true(rig_wait_held(rig, 1));
-    uint16_t port = rig_port(rig);
-    (void)port;
     for (unsigned i = 0; i < 2; i++) {
+        hammers[i] = (struct hammer){rig_port(rig), i + 5};
         assert_int_equal(pthread_create(&threads[i], NULL, hammer_main, &hammers[i]), 0);
     }
+    rig_stop_edge(rig, 300);
+    expect(fd, 503, "the server is stopping");
+    rig_release(rig);
     for (unsigned i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
     }
-    rig_stop_edge(rig, 300);
-    rig_release(rig);
     close(fd);
     rig_stop(rig);
+}
+
+static void *release_now_main(void *arg)
+{
+    rig_release(arg);
+    return NULL;
+}
+
+static void test_stop__races_with_deliver(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 20; round++) {
+        struct rig *rig = rig_start(NULL);
+        int fds[20];
+        for (int i = 0; i < 20; i++) {
+            fds[i] = client_open(rig_port(rig));
+            assert_true(client_send(fds[i], LATER, strlen(LATER)));
+        }
+        assert_true(rig_wait_held(rig, 20));
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, release_now_main, rig), 0);
+        rig_stop_edge(rig, round % 5);
+        pthread_join(thread, NULL);
+        for (int i = 0; i < 20; i++) {
+            struct reply r = client_read(fds[i], false);
+            assert_true(r.status == 200 || r.status == 503 || r.status == 0);
+            reply_close(&r);
+            close(fds[i]);
+        }
+        rig_stop(rig);
+    }
 }
 
 static void test_counters__count(void **state)
@@ -324,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_stop__waits_for_running_calls),
         cmocka_unit_test(test_stop__calls_that_do_not_end__get_503_and_may_be_delivered_later),
         cmocka_unit_test(test_stop__under_load__ends_in_time),
+        cmocka_unit_test(test_stop__races_with_deliver),
         cmocka_unit_test(test_counters__count),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
