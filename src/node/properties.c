@@ -173,7 +173,8 @@ static int read_entry(struct cursor *c, char *scratch, struct arena *arena, stru
 int properties_parse(struct span text, struct arena *arena, struct property **ret_list,
                      size_t *ret_count, struct fail *fail)
 {
-    struct cursor c = {text.data, text.data + text.len, 1};
+    const char *begin = text.data ? text.data : ""; /* no arithmetic on NULL */
+    struct cursor c = {begin, begin + text.len, 1};
     /* Escapes only shrink, but \uXXXX may put three bytes for six, so a line's limit plus one code
      * point is room enough. */
     char *scratch = mem_alloc(PROPERTIES_LINE_MAX + 8);

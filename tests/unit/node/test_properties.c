@@ -53,6 +53,14 @@ static void test_entries__any_separator__are_read(void **state)
     check(SPAN("a=1\nb : 2\nc   3 4\nd\ne = x=y"), want, 5);
 }
 
+static void test_text__empty_or_none_at_all__has_no_entries(void **state)
+{
+    (void)state;
+    check(SPAN(""), NULL, 0);
+    check((struct span){0}, NULL, 0);
+    check(SPAN(" \n\t\r\n#"), NULL, 0);
+}
+
 static void test_comments_and_blank_lines__are_skipped(void **state)
 {
     (void)state;
@@ -118,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries__any_separator__are_read),
+        cmocka_unit_test(test_text__empty_or_none_at_all__has_no_entries),
         cmocka_unit_test(test_comments_and_blank_lines__are_skipped),
         cmocka_unit_test(test_continuation__joins_lines_and_keeps_the_first_number),
         cmocka_unit_test(test_escapes__are_decoded),
