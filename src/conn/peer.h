@@ -2,7 +2,8 @@
  *
  * Thread:  any; the identity never changes after peer_create, state and active_ms are atomics.
  * Owns:    its texts. Reference-counted.
- * Source:  grpc-sdk.md 3.1 to 3.3; id format of Nacos 2.5.1 core/.../remote/grpc/AddressTransportFilter.java.
+ * Source:  grpc-sdk.md 3.1 to 3.3; id format of Nacos 2.5.1
+ *          core/.../remote/grpc/AddressTransportFilter.java.
  */
 #ifndef NACRE_CONN_PEER_H
 #define NACRE_CONN_PEER_H
@@ -20,7 +21,7 @@ enum peer_state {
 
 struct peer {
     atomic_uint refs;
-    atomic_int state;           /* enum peer_state; moved by the core (accept) and the edge (close) */
+    atomic_int state;           /* enum peer_state; moved by core (accept) and edge (close) */
     _Atomic uint64_t active_ms; /* monotonic; last request or ack */
     uint64_t key;               /* unique in this process, never reused, not 0 */
     char id[96];                /* "{millis}_{ip}_{port}" */

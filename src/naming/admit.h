@@ -1,9 +1,12 @@
-/* Admit: a request, on the node that took it, becomes an operation for the log, or is refused with the reason.
+/* Admit: a request, on the node that took it, becomes an operation for the log, or is refused with
+ * the reason.
  *
- * Checks names, limits and the state as it is; apply checks again what other nodes may have changed meanwhile.
+ * Checks names, limits and the state as it is; apply checks again what other nodes may have changed
+ * meanwhile.
  *
  * Thread:  core only.
- * Return:  API_LATER (the operation is proposed and waiting is answered by naming_commit), API_ANSWERED, or a negative code with fail set.
+ * Return:  API_LATER (the operation is proposed and waiting is answered by naming_commit),
+ *          API_ANSWERED, or a negative code with fail set.
  */
 #ifndef NACRE_NAMING_ADMIT_H
 #define NACRE_NAMING_ADMIT_H
@@ -21,7 +24,7 @@ struct naming_publish {
     bool ephemeral;
     bool batch;
     enum client_kind kind;
-    uint64_t conn; /* CLIENT_CONNECTION: whose; the client id comes from it */
+    uint64_t conn;      /* CLIENT_CONNECTION: whose; the client id comes from it */
     struct span client; /* others: "ip:port#true|false" */
 };
 int admit_publish(struct naming *n, const struct naming_publish *p, struct api_call *waiting,
@@ -51,7 +54,8 @@ struct naming_overlay {
     const struct instance_pair *metadata;
     size_t metadata_count;
 };
-/* E_NOT_FOUND is for PATCH; PUT on an unknown service is E_INVALID "service not found, namespace: ..., service: ...". */
+/* E_NOT_FOUND is for PATCH; PUT on an unknown service is E_INVALID "service not found, namespace:
+ * ..., service: ...". */
 int admit_overlay(struct naming *n, const struct naming_overlay *o, struct api_call *waiting,
                   struct now now, struct outbox *out, struct fail *fail);
 
@@ -72,7 +76,8 @@ int admit_service_remove(struct naming *n, const struct service_name *service,
                          struct api_call *waiting, struct now now, struct outbox *out,
                          struct fail *fail);
 
-/* The refusal of a connection that is no naming connection (any more): E_CLIENT_GONE with Nacos's code -401 and text. */
+/* The refusal of a connection that is no naming connection (any more): E_CLIENT_GONE with Nacos's
+ * code -401 and text. */
 int admit_client_gone(struct span conn_id, struct fail *fail);
 
 #endif

@@ -1,7 +1,8 @@
 /* Beats of 1.x HTTP clients: instances that live by being heard of.
  *
- * This node watches what HTTP clients published through it: silent for the timeout they turn unhealthy, for the delete timeout they go. Both
- * are operations for the log; the watching is this node's own.
+ * This node watches what HTTP clients published through it: silent for the timeout they turn
+ * unhealthy, for the delete timeout they go. Both are operations for the log; the watching is this
+ * node's own.
  *
  * Thread:  core only.
  * Source:  semantics.md 1.11; http-api.md 4.1 (beat), 6.1. Checks happen when due, not every 5 s.
@@ -30,10 +31,12 @@ struct naming_beat {
 
 #define BEAT_CLIENT_ID_MAX (NAME_IP_MAX + 32)
 
-/* The id of the HTTP client of an address, "ip:port#true", written to dst. ip: at most NAME_IP_MAX bytes (asserted). Any thread. */
+/* The id of the HTTP client of an address, "ip:port#true", written to dst. ip: at most NAME_IP_MAX
+ * bytes (asserted). Any thread. */
 struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID_MAX]);
 
-/* Take a beat: API_ANSWERED, or API_LATER for a full beat of an unknown instance, which is registered. b->answer is set in both cases. */
+/* Take a beat: API_ANSWERED, or API_LATER for a full beat of an unknown instance, which is
+ * registered. b->answer is set in both cases. */
 int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting, struct now now,
               struct outbox *out, struct fail *fail);
 

@@ -1,8 +1,10 @@
-/* Cleaning: implicit services that nobody publishes go after a while, and overlays that nobody uses.
+/* Cleaning: implicit services that nobody publishes go after a while, and overlays that nobody
+ * uses.
  *
  * Services with an explicit record stay (DIFF(keep-created-services): Nacos removes them too).
  *
- * Thread:  core only. Limits: CLEAN_BATCH services looked at per turn, so a large registry never stalls the core.
+ * Thread:  core only.
+ * Limits:  CLEAN_BATCH services looked at per turn, so a large registry never stalls the core.
  * Source:  semantics.md 1.10, 8.2 N4.
  */
 #ifndef NACRE_NAMING_CLEAN_H

@@ -1,7 +1,7 @@
 /* The registry: services, instances, subscribers. This header is what node/ and the rows see.
  *
- * The way of a write: admit.h (rules, limits; the request becomes an operation) -> log -> apply.h (every node) -> view -> react.h (this node:
- * answer, push). Reads come from the view.
+ * The way of a write: admit.h (rules, limits; the request becomes an operation) -> log -> apply.h
+ * (every node) -> view -> react.h (this node: answer, push). Reads come from the view.
  *
  * Thread:  core only, but naming_counters: any (atomics).
  * Source:  semantics.md 1; grpc-sdk.md 5.4.
@@ -46,20 +46,21 @@ enum removal_reason {
 /* The text of a reason; "unknown" outside the table. */
 const char *removal_text(enum removal_reason reason);
 
-/* Plain data, milliseconds. Defaults in node/options.c are those of Nacos unless COMPAT says otherwise. */
+/* Plain data, milliseconds. Defaults in node/options.c are those of Nacos unless COMPAT says
+ * otherwise. */
 struct naming_options {
     uint32_t push_window_ms;      /* changes that follow a push within this are merged */
     uint32_t push_window_max_ms;  /* the window grows to this under load */
     uint32_t push_ack_timeout_ms; /* 5000 */
     uint32_t push_retry_ms;       /* 1000, doubled each time up to push_retry_max_ms */
     uint32_t push_retry_max_ms;
-    uint32_t push_tries_max; /* then the subscriber waits for the next change */
+    uint32_t push_tries_max;    /* then the subscriber waits for the next change */
     uint32_t subscribe_push_ms; /* a new subscription is pushed once more after this: 500 */
-    uint32_t beat_timeout_ms;  /* 15000: unhealthy */
-    uint32_t beat_delete_ms;   /* 30000: removed */
-    uint32_t beat_interval_ms; /* 5000: told to 1.x clients */
-    bool expire_instances;     /* nacos.naming.expireInstance */
-    uint32_t empty_service_ms; /* 60000: an implicit service without publications goes */
+    uint32_t beat_timeout_ms;   /* 15000: unhealthy */
+    uint32_t beat_delete_ms;    /* 30000: removed */
+    uint32_t beat_interval_ms;  /* 5000: told to 1.x clients */
+    bool expire_instances;      /* nacos.naming.expireInstance */
+    uint32_t empty_service_ms;  /* 60000: an implicit service without publications goes */
     uint32_t clean_interval_ms;
     uint32_t overlay_expire_ms; /* 60000: an overlay that nobody uses goes */
 };
@@ -96,14 +97,16 @@ struct naming_conn {
 };
 void naming_conn_open(struct naming *n, const struct naming_conn *c, struct now now);
 
-/* The connection is over: its subscriptions go at once, what it publishes goes through the log with the reason. Unknown: nothing. */
+/* The connection is over: its subscriptions go at once, what it publishes goes through the log with
+ * the reason. Unknown: nothing. */
 void naming_conn_closed(struct naming *n, uint64_t conn, enum removal_reason reason, struct now now,
                         struct outbox *out);
 
 /* An ack for one of our pushes (others are ignored). */
 void naming_ack(struct naming *n, uint64_t conn, const struct ack *ack, struct now now);
 
-/* A committed operation. waiting: the call of this node that proposed it, or NULL; answered here (into out). */
+/* A committed operation. waiting: the call of this node that proposed it, or NULL; answered here
+ * (into out). */
 void naming_commit(struct naming *n, struct span op, struct api_call *waiting, struct now now,
                    struct outbox *out);
 

@@ -18,8 +18,7 @@
 #define NAMING_OP_VERSION 1
 #define NAMING_OP_ARENA_MAX (256u << 20)
 #define NAMING_OP_CLIENT_MAX 640            /* bytes of a client id */
-#define NAMING_OP_METADATA_BYTES_MAX 65536u /* an overlay's or a service record's keys and values  \
-                                             */
+#define NAMING_OP_METADATA_BYTES_MAX 65536u /* an overlay's or a record's keys and values */
 #define NAMING_OP_SELECTOR_MAX 4096u        /* bytes */
 
 enum naming_op_kind {
@@ -68,7 +67,8 @@ struct naming_op {
 MUST_USE struct buf *naming_op_encode(const struct naming_op *op);
 
 /* What decode demands of the values of its kind, beyond the shape: apply's tables rely on it. For
- * admit, before naming_op_encode. E_INVALID  with the first value that is wrong */
+ * admit, before naming_op_encode.
+ * E_INVALID  with the first value that is wrong */
 MUST_USE int naming_op_check(const struct naming_op *op, struct fail *fail);
 
 /* Unpack into arena. E_PARSE: damaged, unknown version or kind, or a value that no admit would have

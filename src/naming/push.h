@@ -1,15 +1,18 @@
 /* Subscriptions and pushes: who wants to hear of a service, and telling them.
  *
- * The first change is pushed in the turn that applied it. Changes within the window after a push are merged into the next one; the window
- * doubles (to push_window_max_ms) while more than half of the last push's receivers have not acked when the next is due, and
- * halves back when they have; a service that was quiet for push_window_max_ms starts anew.
- * Per (connection, service) one push is on its way: while its ack is out, newer changes wait for the ack, at most
- * PUSH_HOLD_MS, then the newest list is sent. No ack in push_ack_timeout_ms: the then-current list again after push_retry_ms, doubled each
- * time; after push_tries_max the subscriber waits for the next change. A connection is never closed for a missing ack.
+ * The first change is pushed in the turn that applied it. Changes within the window after a push
+ * are merged into the next one; the window doubles (to push_window_max_ms) while more than half of
+ * the last push's receivers have not acked when the next is due, and halves back when they have; a
+ * service that was quiet for push_window_max_ms starts anew.
+ *
+ * Per (connection, service) one push is on its way: while its ack is out, newer changes wait for
+ * the ack, at most PUSH_HOLD_MS, then the newest list is sent. No ack in push_ack_timeout_ms: the
+ * then-current list again after push_retry_ms, doubled each time; after push_tries_max the
+ * subscriber waits for the next change. A connection is never closed for a missing ack.
  *
  * Thread:  core only. State is this node's own, not in the log.
- * Limits:  NAMING_SUBSCRIPTIONS_MAX in all, NAMING_CLIENT_PUBLISH_MAX per client, PUSH_CLUSTERS_BYTES_MAX of clusters (E_LIMIT),
- *          PUSH_APP_BYTES_MAX of app (cut).
+ * Limits:  NAMING_SUBSCRIPTIONS_MAX in all, NAMING_CLIENT_PUBLISH_MAX per client,
+ *          PUSH_CLUSTERS_BYTES_MAX of clusters (E_LIMIT), PUSH_APP_BYTES_MAX of app (cut).
  * Source:  grpc-sdk.md 5.4.8, 5.4.9, 3.6; semantics.md 1.7.
  */
 #ifndef NACRE_NAMING_PUSH_H
@@ -29,14 +32,16 @@ struct naming_subscribe {
     struct span conn_id; /* for the text of E_CLIENT_GONE; may be empty */
 };
 
-/* Keep (or renew) the subscription of a naming connection; a new one is pushed once more after subscribe_push_ms.
- * A later clusters value replaces the former, as in Nacos (one subscription per connection and service).
+/* Keep (or renew) the subscription of a naming connection; a new one is pushed once more after
+ * subscribe_push_ms. A later clusters value replaces the former, as in Nacos (one subscription per
+ * connection and service).
  * E_CLIENT_GONE  not a naming connection   E_LIMIT */
 MUST_USE int push_subscribe(struct naming *n, const struct naming_subscribe *s, struct now now,
                             struct fail *fail);
 
 /* Drop it; fine when there is none. E_CLIENT_GONE as above. */
-MUST_USE int push_unsubscribe(struct naming *n, const struct naming_subscribe *s, struct fail *fail);
+MUST_USE int push_unsubscribe(struct naming *n, const struct naming_subscribe *s,
+                              struct fail *fail);
 
 /* Drop all of a client. */
 void push_drop_client(struct naming *n, struct client *c);

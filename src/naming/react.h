@@ -1,4 +1,5 @@
-/* React: what this node does after an operation was applied: spoil the view, arm pushes, count and trace, answer the waiting call.
+/* React: what this node does after an operation was applied: spoil the view, arm pushes, count and
+ * trace, answer the waiting call.
  *
  * Thread:  core only.
  */
@@ -20,11 +21,12 @@ struct naming_applied {
 void naming_react(struct naming *n, const struct naming_applied *a, struct now now,
                   struct outbox *out);
 
-/* The success body of a call whose operation was applied; set by the row when it admits (call->reply.body is prepared then and sent now),
- * so react needs to know no message format. */
+/* The success body of a call whose operation was applied; set by the row when it admits
+ * (call->reply.body is prepared then and sent now), so react needs to know no message format. */
 
-/* Make the view's value current if it is stale, and return it (borrowed until the next change); NULL when the service does not exist.
- * At most one build per service and turn happens because a fresh value is kept until the next change. */
+/* Make the view's value current if it is stale, and return it (borrowed until the next change);
+ * NULL when the service does not exist. At most one build per service and turn happens because a
+ * fresh value is kept until the next change. */
 const struct service_value *service_refresh(struct naming *n, struct service *s, struct now now);
 
 #endif

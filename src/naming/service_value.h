@@ -2,7 +2,8 @@
  *
  * Thread:  service_value_build: core. Everything else: any, the value never changes.
  * Owns:    a reference to each instance; the ready-made hosts array.
- * Cost:    build copies the instances' JSON once (O(n)); service_info_body around the whole list copies no host.
+ * Cost:    build copies the instances' JSON once (O(n)); service_info_body around the whole list
+ *          copies no host.
  * Source:  grpc-sdk.md 5.4.1, 5.4.2; semantics.md 1.6 (selection, protection).
  */
 #ifndef NACRE_NAMING_SERVICE_VALUE_H
@@ -19,7 +20,7 @@
 #define SERVICE_CACHE_MILLIS 10000
 
 struct service_value {
-    struct view_value base; /* first */
+    struct view_value base;      /* first */
     struct instance **instances; /* all, disabled ones too, in registration order */
     size_t count;
     size_t healthy; /* of the enabled ones */
@@ -43,8 +44,8 @@ struct service_query {
     bool grouped_name; /* HTTP: "name" is group@@name */
 };
 
-/* head + ServiceInfo + tail as a body. v NULL: no such service, empty hosts. The whole list shares v's bytes; a filtered one is
- * built. stamp is lastRefTime. */
+/* head + ServiceInfo + tail as a body. v NULL: no such service, empty hosts. The whole list shares
+ * v's bytes; a filtered one is built. stamp is lastRefTime. */
 void service_info_body(const struct service_value *v, const struct service_name *n,
                        const struct service_query *q, int64_t stamp, struct span head,
                        struct span tail, struct body *ret);

@@ -1,10 +1,13 @@
 /* The registry's state: services, clients, what clients publish, what operators set over it.
  *
- * The upper half of each struct is replicated: only apply.c changes it. The lower half is this node's own (subscribers, pushes, beats).
+ * The upper half of each struct is replicated: only apply.c changes it. The lower half is this
+ * node's own (subscribers, pushes, beats).
  *
  * Thread:  core only.
- * Owns:    everything. naming_check() holds after every apply (tests and simulation call it after each step).
- * Limits:  NAMING_SERVICES_MAX, NAMING_INSTANCES_MAX, NAMING_SUBSCRIPTIONS_MAX, NAMING_CLIENT_PUBLISH_MAX: admit refuses beyond (E_LIMIT).
+ * Owns:    everything. naming_check() holds after every apply (tests and simulation call it after
+ *          each step).
+ * Limits:  NAMING_SERVICES_MAX, NAMING_INSTANCES_MAX, NAMING_SUBSCRIPTIONS_MAX,
+ *          NAMING_CLIENT_PUBLISH_MAX: admit refuses beyond (E_LIMIT).
  */
 #ifndef NACRE_NAMING_STATE_H
 #define NACRE_NAMING_STATE_H
@@ -20,7 +23,8 @@
 
 #include <uthash.h>
 
-/* Most tables here are tiny (what one client publishes, the keys of one service) and there are very many of them. */
+/* Most tables here are tiny (what one client publishes, the keys of one service) and there are very
+ * many of them. */
 #undef HASH_INITIAL_NUM_BUCKETS
 #undef HASH_INITIAL_NUM_BUCKETS_LOG2
 #define HASH_INITIAL_NUM_BUCKETS 4U
@@ -33,12 +37,14 @@
 #define SERVICE_REMOVALS_KEPT 16
 #define ENTRY_HIDDEN SIZE_MAX
 
-/* One instance as one client publishes it. Several entries of one key (ip, port, cluster) may exist; the newest is visible. */
+/* One instance as one client publishes it. Several entries of one key (ip, port, cluster) may
+ * exist; the newest is visible. */
 struct entry {
     struct publication *publication;
     struct instance_slot *slot;
     struct instance *published; /* as the client sent it */
-    struct instance *effective; /* shown: with the overlay put over it; the same object as published when there is no overlay or it is hidden */
+    struct instance *effective; /* shown: with the overlay put over it; published itself when there
+                                   is no overlay or it is hidden */
     struct entry *key_older;    /* chain of the same key, newest first */
     struct entry *key_newer;
     struct entry *next; /* the publication's list */
@@ -50,7 +56,7 @@ struct entry {
 struct instance_slot {
     struct entry *newest;
     struct overlay *overlay; /* may exist without entries */
-    struct entry *mine;      /* while a publication is replaced (apply.c): that publication's entry; otherwise NULL */
+    struct entry *mine;      /* while a publication is replaced (apply.c): its entry; else NULL */
     UT_hash_handle hh;       /* in service->slots, by "ip port cluster" */
     size_t key_len;
     char key[];
@@ -74,9 +80,9 @@ struct publication {
     struct entry *entries;
     size_t count;
     bool batch;
-    int64_t time_ms; /* of the operation */
+    int64_t time_ms;                                 /* of the operation */
     struct publication *service_prev, *service_next; /* service->publications */
-    UT_hash_handle hh;                               /* in client->publications, by service pointer */
+    UT_hash_handle hh; /* in client->publications, by service pointer */
     /* this node's own: an HTTP client's life (beat.h) */
     struct deadline beat;
     uint64_t beat_ms;  /* monotonic time of the last beat */
@@ -102,7 +108,7 @@ struct service {
     double protect_threshold;
     struct instance_pair *metadata;
     size_t metadata_count;
-    char *selector; /* JSON text or NULL */
+    char *selector;              /* JSON text or NULL */
     struct instance_slot *slots; /* uthash */
     size_t overlay_count;        /* slots that have an overlay: the cleaner looks only there */
     struct entry **shown;        /* visible entries */
@@ -110,20 +116,21 @@ struct service {
     size_t healthy_count; /* of shown */
     struct publication *publications;
     size_t publication_count;
-    uint64_t revision;   /* changes so far */
-    int64_t updated_ms;  /* wall time of the last change */
-    struct removal *removals; /* ring of up to SERVICE_REMOVALS_KEPT, the newest at (removals_count - 1) % it; NULL when removals_count is 0 */
+    uint64_t revision;        /* changes so far */
+    int64_t updated_ms;       /* wall time of the last change */
+    struct removal *removals; /* ring of SERVICE_REMOVALS_KEPT, the newest at (removals_count - 1) %
+                                 it; NULL when removals_count is 0 */
     unsigned removals_count;  /* all of them, forgotten ones too */
-    UT_hash_handle hh; /* in naming->services, by view key */
+    UT_hash_handle hh;        /* in naming->services, by view key */
     size_t key_len;
     char *key;
     /* this node's own */
-    bool stale;              /* the view has no current value */
-    bool touched;            /* in the current changes list */
+    bool stale;   /* the view has no current value */
+    bool touched; /* in the current changes list */
     struct service *touched_next;
     struct subscription *subscribers; /* list */
     size_t subscriber_count;
-    struct push_state *push; /* push.h; NULL until the first subscriber */
+    struct push_state *push;   /* push.h; NULL until the first subscriber */
     struct group_names *group; /* of an existing one */
     size_t group_at;           /* index in group->list */
 };
@@ -167,7 +174,7 @@ struct naming {
     struct client *by_conn;   /* uthash by conn */
     struct group_names *groups;
     struct naming_counters counters;
-    size_t service_count; /* that exist */
+    size_t service_count;  /* that exist */
     size_t instance_count; /* entries of all publications, hidden ones too */
     size_t subscription_count;
     size_t client_counts[4];  /* clients by enum client_kind */
@@ -175,27 +182,30 @@ struct naming {
     uint64_t clean_next_ms;
     struct deadlines pushes; /* push.h */
     struct deadlines acks;
-    struct deadlines beats; /* beat.h */
-    struct deadlines gones; /* naming.c: ClientGone on its way */
-    uint64_t request_id;    /* last one drawn for a push */
+    struct deadlines beats;     /* beat.h */
+    struct deadlines gones;     /* naming.c: ClientGone on its way */
+    uint64_t request_id;        /* last one drawn for a push */
     struct ack_wait *ack_waits; /* push.h */
-    uint64_t turn;          /* counts naming_turn_end: a value is built at most once a turn */
+    uint64_t turn;              /* counts naming_turn_end: a value is built at most once a turn */
 };
 
-/* Find by name; NULL when unknown (a service that is only subscribed to is found; look at exists). */
+/* Find by name; NULL when unknown (a service that is only subscribed to is found; look at
+ * exists). */
 struct service *service_find(struct naming *n, const struct service_name *name);
 
 /* Find or make one that does not exist yet in the listed sense. */
 struct service *service_obtain(struct naming *n, const struct service_name *name);
 
-/* Free it when nothing holds it: no record, no publication, no subscriber, not existing. Returns true when freed. */
+/* Free it when nothing holds it: no record, no publication, no subscriber, not existing. Returns
+ * true when freed. */
 bool service_release(struct naming *n, struct service *s);
 
-/* The service appears in lists from now on, with this kind. Puts it into its group's names. It does not exist yet. */
+/* The service appears in lists from now on, with this kind. Puts it into its group's names. It does
+ * not exist yet. */
 void service_set_exists(struct naming *n, struct service *s, bool ephemeral);
 
-/* It appears no more, and its replicated half is as if it had never existed (record, overlays, removals); its view entry goes.
- * Nobody publishes it. */
+/* It appears no more, and its replicated half is as if it had never existed (record, overlays,
+ * removals); its view entry goes. Nobody publishes it. */
 void service_set_gone(struct naming *n, struct service *s);
 
 /* The slot of ip:port in cluster; NULL when there is none. O(1). */
@@ -206,7 +216,8 @@ struct instance_slot *instance_slot_find(const struct service *s, struct span ip
 void instance_slot_address(const struct instance_slot *slot, struct span *ret_ip,
                            uint16_t *ret_port, struct span *ret_cluster);
 
-/* Sorted names of a group; *ret_count of them, borrowed until the next change. NULL and 0 when there is none. */
+/* Sorted names of a group; *ret_count of them, borrowed until the next change. NULL and 0 when
+ * there is none. */
 struct service *const *service_group_sorted(struct naming *n, struct span namespace_id,
                                             struct span group, size_t *ret_count);
 
@@ -219,14 +230,15 @@ struct client *client_obtain(struct naming *n, struct span id, enum client_kind 
 /* Find the client of a connection; NULL when unknown. */
 struct client *client_of_conn(struct naming *n, uint64_t conn);
 
-/* Free it when it publishes nothing, subscribes to nothing and no connection is attached. Returns true when freed. */
+/* Free it when it publishes nothing, subscribes to nothing and no connection is attached. Returns
+ * true when freed. */
 bool client_release(struct naming *n, struct client *c);
 
 /* What the client publishes for the service; NULL when nothing. */
 struct publication *publication_find(const struct client *c, const struct service *s);
 
-/* Free every service and client. The node's own halves (subscriptions, attached connections) are gone before; pushes and beats are
- * given back through push_state_free and beat_forget. */
+/* Free every service and client. The node's own halves (subscriptions, attached connections) are
+ * gone before; pushes and beats are given back through push_state_free and beat_forget. */
 void naming_clear(struct naming *n);
 
 /* Check every invariant (counts, chains, hashes); aborts on a violation. Tests and simulation. */

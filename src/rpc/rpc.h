@@ -1,12 +1,15 @@
 /* The gRPC edge on main port + 1000: the only folder that knows gRPC.
  *
- * Unary /Request/request and stream /BiRequestStream/requestBiStream of proto/nacos_grpc_service.proto on C-core: four completion queues,
- * four threads. A request is decoded here, read from the view here when its row can, and otherwise mailed to the core; answers
+ * Unary /Request/request and stream /BiRequestStream/requestBiStream of
+ * proto/nacos_grpc_service.proto on C-core: four completion queues, four threads. A request is
+ * decoded here, read from the view here when its row can, and otherwise mailed to the core; answers
  * and pushes come back as effects and are sent by the queue threads.
  *
- * Thread:  rpc_create, rpc_start, rpc_stop, rpc_destroy: main. rpc_perform: core. Calls are delivered from any thread.
- * Limits:  rpc_options; RPC_STREAM_QUEUE_MAX messages and RPC_STREAM_BYTES_MAX bytes wait per stream, beyond that the stream ends with
- *          UNAVAILABLE (the client reconnects and asks for full state, which is cheaper than a queue).
+ * Thread:  rpc_create, rpc_start, rpc_stop, rpc_destroy: main. rpc_perform: core. Calls are
+ *          delivered from any thread.
+ * Limits:  rpc_options; RPC_STREAM_QUEUE_MAX messages and RPC_STREAM_BYTES_MAX bytes wait per
+ *          stream, beyond that the stream ends with UNAVAILABLE (the client reconnects and asks for
+ *          full state, which is cheaper than a queue).
  * Source:  grpc-core-in-c.md (rules by number), grpc-sdk.md 1.4, 3, 4.2.
  */
 #ifndef NACRE_RPC_RPC_H
@@ -22,21 +25,21 @@
 #include "base/fail.h"
 
 #define RPC_QUEUES 4
-#define RPC_ARMED 64             /* request slots per queue and method */
-#define RPC_FANOUT_CHUNK 128     /* sends started in one go by a queue thread */
+#define RPC_ARMED 64         /* request slots per queue and method */
+#define RPC_FANOUT_CHUNK 128 /* sends started in one go by a queue thread */
 #define RPC_STREAM_QUEUE_MAX 1024
 #define RPC_STREAM_BYTES_MAX (32u << 20)
-#define RPC_PEERS_MAX 65536      /* addresses remembered, registered or not */
-#define RPC_PEER_IDLE_MS 60000   /* an address that never opened a stream is forgotten after this */
+#define RPC_PEERS_MAX 65536    /* addresses remembered, registered or not */
+#define RPC_PEER_IDLE_MS 60000 /* an address that never opened a stream is forgotten after this */
 
 /* Shared figures, written by the edge, read by metrics. */
 struct rpc_counters {
     atomic_ulong requests;
     atomic_ulong failures;
     atomic_ulong pushes;
-    atomic_ulong push_drops;  /* stream gone or over its limit */
+    atomic_ulong push_drops; /* stream gone or over its limit */
     atomic_ulong streams_open;
-    atomic_ulong refused;     /* unknown type, unregistered, not started */
+    atomic_ulong refused; /* unknown type, unregistered, not started */
 };
 
 /* Per request type: how often and how long. Index as in rpc_row_stats. */
@@ -74,11 +77,13 @@ MUST_USE int rpc_start(struct rpc *r, struct fail *fail);
 /* The bound port. */
 uint16_t rpc_port(const struct rpc *r);
 
-/* Perform a PUSH, CONN_ACCEPT or CONN_CLOSE effect; takes what it carries and leaves the effect empty. */
+/* Perform a PUSH, CONN_ACCEPT or CONN_CLOSE effect; takes what it carries and leaves the effect
+ * empty. */
 void rpc_perform(struct rpc *r, struct effect *take_effect);
 
-/* Graceful stop in the order of grpc-core-in-c.md 13: no new calls, streams end with UNAVAILABLE, wait up to grace_ms, cancel the rest.
- * The core must still run (calls in it are answered). Blocks until all queues are drained and threads joined. */
+/* Graceful stop in the order of grpc-core-in-c.md 13: no new calls, streams end with UNAVAILABLE,
+ * wait up to grace_ms, cancel the rest. The core must still run (calls in it are answered). Blocks
+ * until all queues are drained and threads joined. */
 void rpc_stop(struct rpc *r, uint32_t grace_ms);
 
 /* After rpc_stop. */
