@@ -1,4 +1,5 @@
-/* A file that is part of the program: console/ embeds it, http/ serves it, and neither knows the other.
+/* A file that is part of the program: console/ embeds it, http/ serves it, and neither knows the
+ * other.
  *
  * Thread:  any; constants only.
  */

@@ -1,9 +1,8 @@
 /* A request on its way: edge -> (core) -> edge, the same for gRPC and HTTP.
  *
- * Thread:  owned by one thread at a time; ownership moves with the mail. The edge makes it, the core may keep it until the log has
- *          committed, the edge frees it after deliver.
- * Owns:    its arena (everything decoded lives there) and its reply.
- * Limits:  API_ARENA_MAX bytes of decoded request.
+ * Thread:  owned by one thread at a time; ownership moves with the mail. The edge makes it, the
+ * core may keep it until the log has committed, the edge frees it after deliver. Owns:    its arena
+ * (everything decoded lives there) and its reply. Limits:  API_ARENA_MAX bytes of decoded request.
  */
 #ifndef NACRE_API_CALL_H
 #define NACRE_API_CALL_H
@@ -21,19 +20,21 @@
 
 enum api_source { API_GRPC, API_HTTP };
 
-/* Who asks. Spans live in the call's arena or, for conn_id and remote_ip, in the peer that the edge holds. Plain data. */
+/* Who asks. Spans live in the call's arena or, for conn_id and remote_ip, in the peer that the edge
+ * holds. Plain data. */
 struct api_caller {
     enum api_source source;
-    uint64_t conn;          /* gRPC: the connection's key; HTTP: 0 */
-    struct span conn_id;    /* gRPC: "{millis}_{ip}_{port}" */
-    struct span remote_ip;  /* the address of the socket */
-    struct span client_ip;  /* gRPC: self-reported at setup; HTTP: remote_ip */
-    struct span app;        /* header app, or the setup's AppName; "" when unknown */
-    struct span agent;      /* clientVersion of the setup, or User-Agent / Client-Version */
+    uint64_t conn;         /* gRPC: the connection's key; HTTP: 0 */
+    struct span conn_id;   /* gRPC: "{millis}_{ip}_{port}" */
+    struct span remote_ip; /* the address of the socket */
+    struct span client_ip; /* gRPC: self-reported at setup; HTTP: remote_ip */
+    struct span app;       /* header app, or the setup's AppName; "" when unknown */
+    struct span agent;     /* clientVersion of the setup, or User-Agent / Client-Version */
     uint16_t remote_port;
 };
 
-/* What goes back. On failure (fail.code < 0) body is empty and the edge writes the row's error shape. */
+/* What goes back. On failure (fail.code < 0) body is empty and the edge writes the row's error
+ * shape. */
 struct api_reply {
     struct fail fail;
     int http_status;          /* 0: 200 */
@@ -53,7 +54,8 @@ struct api_call {
     void *msg; /* the row's decoded request, in the arena */
     struct api_reply reply;
     uint64_t started_ns; /* monotonic, for metrics */
-    /* Give the answered call back to its edge. Any thread; called exactly once; the call is the edge's afterwards. */
+    /* Give the answered call back to its edge. Any thread; called exactly once; the call is the
+     * edge's afterwards. */
     void (*deliver)(struct api_call *call);
 };
 

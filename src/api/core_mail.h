@@ -21,7 +21,8 @@ struct core_mail {
     enum core_mail_kind kind;
 };
 
-/* The core as an edge sees it. post: E_LIMIT (too much waits: answer 503) or E_CLOSED; the message stays the caller's on error. */
+/* The core as an edge sees it. post: E_LIMIT (too much waits: answer 503) or E_CLOSED; the message
+ * stays the caller's on error. */
 struct core_port {
     void *self;
     int (*post)(void *self, struct core_mail *take_mail);

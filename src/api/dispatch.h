@@ -10,7 +10,8 @@
 #include "api/row.h"
 #include "base/clock.h"
 
-/* Admit call (takes it). Afterwards it is in the outbox as a REPLY, answered or failed, or the feature keeps it (API_LATER). */
+/* Admit call (takes it). Afterwards it is in the outbox as a REPLY, answered or failed, or the
+ * feature keeps it (API_LATER). */
 void dispatch_call(struct api_call *take_call, struct now now, struct outbox *out);
 
 /* Answer a call with a failure. */

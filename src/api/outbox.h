@@ -1,4 +1,5 @@
-/* The outbox: what the core wants done, as plain structs. node/ hands each to its edge at the end of the turn.
+/* The outbox: what the core wants done, as plain structs. node/ hands each to its edge at the end
+ * of the turn.
  *
  * Thread:  core only.
  * Owns:    what each effect carries, until the effect is performed or the outbox is closed.
@@ -89,14 +90,16 @@ void outbox_accept(struct outbox *o, uint64_t conn, struct body *take_setup_ack)
 /* End the connection's stream with a reason. */
 void outbox_close_conn(struct outbox *o, uint64_t conn, enum conn_end how, struct span why);
 
-/* Put op into the log; takes the reference. waiting is handed back with the commit (or the rejection). */
+/* Put op into the log; takes the reference. waiting is handed back with the commit (or the
+ * rejection). */
 void outbox_propose(struct outbox *o, enum consensus_kind kind, struct buf *take_op,
                     struct api_call *waiting);
 
 /* One log line at INFO: "event=... key=value ...". */
 void outbox_trace(struct outbox *o, const char *subsystem, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Release what the effects from index from on still own, and empty the list to from. Calls in them are not delivered. */
+/* Release what the effects from index from on still own, and empty the list to from. Calls in them
+ * are not delivered. */
 void outbox_clear(struct outbox *o, size_t from);
 
 /* Free the list too. */

@@ -2,7 +2,8 @@
  *
  * Thread:  edge; read-only after it is built. Spans live in the call's arena.
  * Limits:  API_PARAMS_MAX parameters; the edge answers 400 beyond.
- * Source:  http-api.md 1.1 (merging, booleans), 4.0 (naming helper), 1.3 (texts of missing and mistyped ones).
+ * Source:  http-api.md 1.1 (merging, booleans), 4.0 (naming helper), 1.3 (texts of missing and
+ * mistyped ones).
  */
 #ifndef NACRE_API_PARAMS_H
 #define NACRE_API_PARAMS_H
@@ -38,14 +39,17 @@ struct span params_or(const struct api_params *p, const char *name, struct span 
 /* A request header by its lower-case name; empty when absent. */
 struct span params_header(const struct api_params *p, const char *name);
 
-/* The trimmed value of a required parameter. E_MISSING "Param 'x' is required." when absent or blank (v2 rows make their own text). */
+/* The trimmed value of a required parameter. E_MISSING "Param 'x' is required." when absent or
+ * blank (v2 rows make their own text). */
 MUST_USE int params_require(const struct api_params *p, const char *name, struct span *ret,
                             struct fail *fail);
 
-/* Naming helper's booleans: y yes on true t (any case) are true, any other text is false, absent or blank leaves *ret. */
+/* Naming helper's booleans: y yes on true t (any case) are true, any other text is false, absent or
+ * blank leaves *ret. */
 void params_bool(const struct api_params *p, const char *name, bool *ret);
 
-/* A decimal integer in [min, max]; absent or blank leaves *ret. E_INVALID `For input string: "x"` otherwise. */
+/* A decimal integer in [min, max]; absent or blank leaves *ret. E_INVALID `For input string: "x"`
+ * otherwise. */
 MUST_USE int params_int(const struct api_params *p, const char *name, int64_t min, int64_t max,
                         int64_t *ret, struct fail *fail);
 

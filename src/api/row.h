@@ -1,7 +1,7 @@
 /* Rows: one line per gRPC request type and per HTTP route. Adding one is adding a row.
  *
- * A row says how its request is decoded (edge), read (edge, without the core) and admitted (core), which permission it needs, and
- * how a failure looks.
+ * A row says how its request is decoded (edge), read (edge, without the core) and admitted (core),
+ * which permission it needs, and how a failure looks.
  *
  * Thread:  tables are constant. decode, read: the edge's thread. admit: core.
  */
@@ -20,7 +20,8 @@
 /* What a read or admit function says besides a negative error (with fail set). */
 enum api_next {
     API_ANSWERED = 0, /* call->reply is filled */
-    API_LATER = 1,    /* admit only: the answer follows when the log has committed; the callee keeps the call */
+    API_LATER = 1,    /* admit only: the answer follows when the log has committed; the callee keeps
+                         the call */
     API_TO_CORE = 2,  /* read only: the view is stale, run admit on core */
 };
 
@@ -28,15 +29,16 @@ enum api_permission {
     API_OPEN,        /* never checked */
     API_NAMING_READ, /* data plane: checked when nacos.core.auth.enabled */
     API_NAMING_WRITE,
-    API_ADMIN,       /* administration: never open (design.md 6) */
+    API_ADMIN, /* administration: never open (design.md 6) */
 };
 
 enum api_method { API_GET = 1, API_POST = 2, API_PUT = 4, API_DELETE = 8, API_PATCH = 16 };
 
 /* How a failure is written. */
 enum api_shape {
-    API_SHAPE_TYPED,   /* gRPC: the row's reply type, resultCode 500 */
-    API_SHAPE_READ,    /* gRPC: as TYPED, but an internal failure (E_INTERNAL, E_TIMEOUT, E_LIMIT) is an ErrorResponse (grpc-sdk.md 1.4) */
+    API_SHAPE_TYPED, /* gRPC: the row's reply type, resultCode 500 */
+    API_SHAPE_READ,  /* gRPC: as TYPED, but an internal failure (E_INTERNAL, E_TIMEOUT, E_LIMIT) is
+                        an ErrorResponse (grpc-sdk.md 1.4) */
     API_SHAPE_NAMING1, /* HTTP /v1/ns: bare text */
     API_SHAPE_TEXT,    /* HTTP console, core: "caused: M;" escaped */
     API_SHAPE_V2,      /* HTTP v2: {"code","message","data"} */
@@ -54,7 +56,7 @@ typedef int (*api_admit_fn)(void *self, struct api_call *call, struct now now, s
                             struct fail *fail);
 
 struct api_row {
-    const char *name;       /* gRPC: request type. HTTP: path below the context, "/v1/ns/instance" */
+    const char *name; /* gRPC: request type. HTTP: path below the context, "/v1/ns/instance" */
     const char *reply_type; /* gRPC only */
     unsigned methods;       /* HTTP only: enum api_method, or-ed */
     enum api_permission permission;
@@ -66,7 +68,8 @@ struct api_row {
     api_admit_fn admit; /* NULL: read never says API_TO_CORE */
 };
 
-/* A feature's rows with the objects its functions are given. Plain data; the arrays outlive the edges. */
+/* A feature's rows with the objects its functions are given. Plain data; the arrays outlive the
+ * edges. */
 struct api_rows {
     const struct api_row *rpc;
     size_t rpc_count;
@@ -76,8 +79,8 @@ struct api_rows {
     void *admit_self;
 };
 
-/* May this caller do this? The permission hook; NULL in the edges' options lets the data plane pass and refuses API_ADMIN.
- * Any edge thread. E_FORBIDDEN with the reason. */
+/* May this caller do this? The permission hook; NULL in the edges' options lets the data plane pass
+ * and refuses API_ADMIN. Any edge thread. E_FORBIDDEN with the reason. */
 typedef int (*api_permit_fn)(void *self, const struct api_call *call, struct fail *fail);
 
 #endif

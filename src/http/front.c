@@ -49,12 +49,13 @@ struct front {
     char peek[HEAD_SMALL_MAX + 1];
 };
 
-static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                              "Content-Type: text/plain;charset=UTF-8\r\n"
-                              "Content-Length: 21\r\n"
-                              "Connection: close\r\n"
-                              "\r\n"
-                              "too many connections\n";
+#define TEXT_ANSWER(status, len, text)                                                             \
+    "HTTP/1.1 " status "\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: " len        \
+    "\r\nConnection: close\r\n\r\n" text
+static const char too_many[] =
+    TEXT_ANSWER("503 Service Unavailable", "21", "too many connections\n");
+static const char no_http[] =
+    TEXT_ANSWER("400 Bad Request", "32", "this port speaks plain HTTP/1.1\n");
 
 static int watch(struct front *f, int fd, uint32_t events, void *ptr)
 {
@@ -89,14 +90,14 @@ out:
     return err;
 }
 
-/* Tell the client why, as far as that goes without waiting for it. Reading first what it sent lets
- * the text arrive: closing with unread bytes would reset the connection. */
-static void refuse(struct front *f, int take_fd)
+/* Tell the client why and close, as far as that goes without waiting for it. Reading first what it
+ * sent lets the text arrive: closing with unread bytes would reset the connection. */
+static void refuse(struct front *f, int take_fd, struct span answer)
 {
     atomic_fetch_add(f->options.refused, 1);
     ssize_t got = recv(take_fd, f->peek, sizeof(f->peek), MSG_DONTWAIT);
     if (got != 0) {
-        (void)send(take_fd, refusal, sizeof(refusal) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)send(take_fd, answer.data, answer.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     close(take_fd);
 }
@@ -108,11 +109,17 @@ static void forget(struct front *f, struct waiting *w)
     mem_free(w);
 }
 
-static void drop(struct front *f, struct waiting *w)
+/* A socket that is closed is out of epoll, too. */
+static void count_out(struct front *f, struct waiting *w)
 {
-    close(w->fd); /* which takes it out of epoll */
     gate_leave(f->options.gate, (const struct sockaddr *)&w->addr);
     forget(f, w);
+}
+
+static void drop(struct front *f, struct waiting *w)
+{
+    close(w->fd);
+    count_out(f, w);
 }
 
 /* Peek at a connection and do what its first bytes say. ended: the client sends no more. True when
@@ -133,6 +140,11 @@ static bool look(struct front *f, struct waiting *w, bool ended)
     }
     if (kind == HEAD_MORE) {
         drop(f, w);
+        return true;
+    }
+    if (kind == HEAD_ALIEN) {
+        refuse(f, w->fd, span_of(no_http, sizeof(no_http) - 1));
+        count_out(f, w);
         return true;
     }
     epoll_ctl(f->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL); /* ENOENT when it was never watched */
@@ -176,7 +188,7 @@ static bool enter(struct front *f, const struct sockaddr *addr)
 static void arrived(struct front *f, int take_fd, const struct sockaddr_storage *addr)
 {
     if (!enter(f, (const struct sockaddr *)addr)) {
-        refuse(f, take_fd);
+        refuse(f, take_fd, span_of(too_many, sizeof(too_many) - 1));
         return;
     }
     struct waiting *w = mem_zalloc(1, sizeof(*w));
@@ -207,7 +219,7 @@ static void accept_without_descriptors(struct front *f)
         close(f->reserve_fd);
         int fd = accept4(f->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            refuse(f, fd);
+            refuse(f, fd, span_of(too_many, sizeof(too_many) - 1));
         }
     }
     f->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -16,6 +16,7 @@ enum gate_answer { GATE_OPEN, GATE_FULL, GATE_FULL_FOR_IP };
 
 struct gate;
 
+/* An empty gate; both limits are at least 1. */
 MUST_USE struct gate *gate_create(unsigned max, unsigned per_ip_max);
 
 /* Forget everybody and free; NULL is fine. */

@@ -39,8 +39,8 @@ enum head_kind head_look(struct span seen)
     if (span_empty(seen)) {
         return HEAD_MORE;
     }
-    if (!may_begin_request(seen.data[0])) {
-        return HEAD_SMALL;
+    if (!may_begin_request(seen.data[0]) || span_starts(seen, SPAN("PRI * HTTP/2"))) {
+        return HEAD_ALIEN;
     }
     struct span small = seen;
     if (small.len > HEAD_SMALL_MAX) {

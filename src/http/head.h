@@ -13,8 +13,9 @@
 
 enum head_kind {
     HEAD_MORE,  /* not complete yet, and still small */
-    HEAD_SMALL, /* complete and small, or no HTTP at all: whoever takes it will say so */
+    HEAD_SMALL, /* complete and small */
     HEAD_LARGE, /* over HEAD_SMALL_MAX */
+    HEAD_ALIEN, /* no HTTP: a TLS greeting, HTTP/2's preface, binary */
 };
 
 /* Judge what has arrived so far. seen may be cut at HEAD_SMALL_MAX + 1 bytes. */

@@ -20,8 +20,8 @@
 
 /* libmicrohttpd clears a connection's whole buffer after every request: at 32 KiB that is 1 us, at
  * 1 MiB 80 us and as much resident memory (measured). */
-#define SMALL_BUFFER (2 * HEAD_SMALL_MAX)
-#define LARGE_BUFFER (2 * HTTP_URL_MAX)
+#define SMALL_BUFFER ((size_t)2 * HEAD_SMALL_MAX)
+#define LARGE_BUFFER ((size_t)2 * HTTP_URL_MAX)
 #define LARGE_OPEN_MAX 64   /* connections with a large head at a time */
 #define HEAD_WAIT_MS 20000u /* for a connection's first complete head */
 #define FLUSH_MS 200u       /* of the grace: for abandoned requests to get their 503 */

@@ -67,6 +67,7 @@ void http_stop(struct http *h, uint32_t grace_ms);
 /* After http_stop. */
 void http_destroy(struct http *h);
 
+/* The edge's figures, until http_destroy. */
 const struct http_counters *http_counters(const struct http *h);
 
 #endif

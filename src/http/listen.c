@@ -54,29 +54,41 @@ static int open_one(const struct addrinfo *at, bool both_families, int *ret_fd)
     return 0;
 }
 
-int listen_open(const char *address, uint16_t port, int *ret_fd, uint16_t *ret_port,
-                struct fail *fail)
+/* Resolve address and open the first that it stands for; *ret_errno says why not when the result is
+ * E_IO. */
+static int open_at(const char *address, uint16_t port, bool both_families, int *ret_fd,
+                   int *ret_errno)
 {
-    bool everywhere = !address || address[0] == '\0';
     char service[8];
     snprintf(service, sizeof(service), "%u", (unsigned)port);
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *list = NULL;
-    int found = getaddrinfo(everywhere ? "::" : address, service, &hints, &list);
-    if (found != 0) {
-        return fail_set(fail, E_INVALID, "bind address '%.200s': %s", address ? address : "",
-                        gai_strerror(found));
+    if (getaddrinfo(address, service, &hints, &list) != 0) {
+        return E_INVALID;
     }
-    int fd = -1;
-    int err = open_one(list, everywhere, &fd);
+    *ret_errno = open_one(list, both_families, ret_fd);
     freeaddrinfo(list);
-    if (err == EAFNOSUPPORT && everywhere) {
-        return listen_open("0.0.0.0", port, ret_fd, ret_port, fail);
+    return *ret_errno ? E_IO : 0;
+}
+
+int listen_open(const char *address, uint16_t port, int *ret_fd, uint16_t *ret_port,
+                struct fail *fail)
+{
+    bool everywhere = !address || address[0] == '\0';
+    int fd = -1;
+    int reason = 0;
+    int err = open_at(everywhere ? "::" : address, port, everywhere, &fd, &reason);
+    if (everywhere && (err == E_INVALID || reason == EAFNOSUPPORT)) {
+        err = open_at("0.0.0.0", port, false, &fd, &reason);
+    }
+    if (err == E_INVALID) {
+        return fail_set(fail, err, "bind address '%.200s' is no address of this machine or name",
+                        address ? address : "");
     }
     if (err) {
-        return fail_set(fail, E_IO, "cannot listen on %.200s port %u: %s",
-                        everywhere ? "all addresses," : address, (unsigned)port, strerror(err));
+        return fail_set(fail, err, "cannot listen on %.200s port %u: %s",
+                        everywhere ? "all addresses," : address, (unsigned)port, strerror(reason));
     }
     err = bound_port(fd, ret_port);
     ASSERT(err == 0);

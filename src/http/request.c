@@ -350,6 +350,7 @@ static enum MHD_Result answer(struct request *r)
     return respond(r);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd gives it eight parameters. */
 enum MHD_Result request_handle(void *cls, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *upload_data,
                                size_t *upload_size, void **request)

@@ -9,15 +9,15 @@
  * proxy. */
 static size_t path_start(struct span uri)
 {
-    struct span rest = uri;
+    size_t scheme = 0;
     if (span_starts(uri, SPAN("http://"))) {
-        rest = span_of(uri.data + 7, uri.len - 7);
+        scheme = 7;
     } else if (span_starts(uri, SPAN("https://"))) {
-        rest = span_of(uri.data + 8, uri.len - 8);
+        scheme = 8;
     } else {
         return 0;
     }
-    const char *slash = rest.len ? memchr(rest.data, '/', rest.len) : NULL;
+    const char *slash = memchr(uri.data + scheme, '/', uri.len - scheme);
     return slash ? (size_t)(slash - uri.data) : uri.len;
 }
 

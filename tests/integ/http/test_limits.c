@@ -218,6 +218,18 @@ static void test_garbage__gets_an_error_or_the_door(void **state)
     check_long(state, 10, 200);
 }
 
+static void test_no_http__is_told_so_at_once(void **state)
+{
+    int fd = client_open(rig_port(*state));
+    assert_true(client_send(fd, "\x16\x03\x01\x02\x00\x01", 6));
+    struct reply r = client_read(fd, false);
+    assert_int_equal(r.status, 400);
+    assert_string_equal(r.body, "this port speaks plain HTTP/1.1\n");
+    assert_true(client_closed(fd));
+    reply_close(&r);
+    close(fd);
+}
+
 static void test_silent_connection__is_closed_in_time(void **state)
 {
     (void)state;
@@ -365,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_body__chunked_and_too_long__is_refused),
         cmocka_unit_test(test_refused_request_with_a_body__keeps_the_connection),
         cmocka_unit_test(test_garbage__gets_an_error_or_the_door),
+        cmocka_unit_test(test_no_http__is_told_so_at_once),
         cmocka_unit_test(test_silent_connection__is_closed_in_time),
         cmocka_unit_test(test_half_open_sockets__give_way_to_who_speaks),
         cmocka_unit_test(test_too_many_connections__are_told_so),

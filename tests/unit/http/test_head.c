@@ -35,12 +35,14 @@ static void test_look__not_yet(void **state)
     assert_int_equal(look("\r\n\r\n\r\n"), HEAD_MORE);
 }
 
-static void test_look__no_http__is_handed_on_at_once(void **state)
+static void test_look__no_http__is_known_at_once(void **state)
 {
     (void)state;
-    assert_int_equal(look("\x16\x03\x01"), HEAD_SMALL);
-    assert_int_equal(head_look(span_of("\0\0", 2)), HEAD_SMALL);
-    assert_int_equal(look("{"), HEAD_SMALL);
+    assert_int_equal(look("\x16\x03\x01"), HEAD_ALIEN);
+    assert_int_equal(head_look(span_of("\0\0", 2)), HEAD_ALIEN);
+    assert_int_equal(look("{"), HEAD_ALIEN);
+    assert_int_equal(look("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), HEAD_ALIEN);
+    assert_int_equal(look("PRI"), HEAD_MORE);
 }
 
 static void test_look__large(void **state)
@@ -63,7 +65,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_look__complete),
         cmocka_unit_test(test_look__not_yet),
-        cmocka_unit_test(test_look__no_http__is_handed_on_at_once),
+        cmocka_unit_test(test_look__no_http__is_known_at_once),
         cmocka_unit_test(test_look__large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
