@@ -27,6 +27,9 @@ struct naming_publish {
     uint64_t conn;      /* CLIENT_CONNECTION: whose; the client id comes from it */
     struct span client; /* others: "ip:port#true|false" */
 };
+/* E_INVALID      an instance (name_check_registration), or the service is of the other kind
+ * E_CLIENT_GONE  no naming connection   E_LIMIT  a limit of state.h
+ * E_TOO_LARGE    over CONSENSUS_OP_BYTES_MAX */
 int admit_publish(struct naming *n, const struct naming_publish *p, struct api_call *waiting,
                   struct now now, struct outbox *out, struct fail *fail);
 
@@ -38,6 +41,8 @@ struct naming_unpublish {
     struct span client;
     enum removal_reason reason;
 };
+/* Propose it; API_ANSWERED without a word to the log when the connection is not there (any more).
+ */
 int admit_unpublish(struct naming *n, const struct naming_unpublish *u, struct api_call *waiting,
                     struct now now, struct outbox *out, struct fail *fail);
 
@@ -69,9 +74,13 @@ struct naming_service_put {
     size_t metadata_count;
     struct span selector;
 };
+/* E_INVALID  create of one that exists (v2 21007), change of one that does not (v2 21008)
+ * E_LIMIT    the registry is full */
 int admit_service_put(struct naming *n, const struct naming_service_put *p,
                       struct api_call *waiting, struct now now, struct outbox *out,
                       struct fail *fail);
+
+/* E_INVALID  it does not exist (v2 21008), somebody publishes it (v2 21009) */
 int admit_service_remove(struct naming *n, const struct service_name *service,
                          struct api_call *waiting, struct now now, struct outbox *out,
                          struct fail *fail);

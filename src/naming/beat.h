@@ -55,6 +55,7 @@ void beat_forget(struct naming *n, struct publication *p);
 /* Whatever is due: unhealthy, remove. */
 void beat_turn(struct naming *n, struct now now, struct outbox *out);
 
+/* When beat_turn wants to be called next (monotonic ms), UINT64_MAX for never. */
 uint64_t beat_deadline(const struct naming *n);
 
 #endif

@@ -17,6 +17,7 @@
 /* Look at the next batch when due; proposes removals. */
 void clean_turn(struct naming *n, struct now now, struct outbox *out);
 
+/* When clean_turn wants to be called next (monotonic ms), UINT64_MAX for never. */
 uint64_t clean_deadline(const struct naming *n);
 
 #endif

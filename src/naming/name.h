@@ -34,6 +34,7 @@ struct service_name {
     struct span name;
 };
 
+/* The same service. */
 bool service_name_eq(const struct service_name *a, const struct service_name *b);
 
 /* The view's key of a service, written to dst. The name passed name_check. */

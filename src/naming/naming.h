@@ -85,6 +85,7 @@ struct naming;
 /* view is borrowed and outlives the registry. */
 struct naming *naming_create(const struct naming_options *options, struct view *view);
 
+/* Frees the state, whatever is still subscribed or published; NULL is fine. */
 void naming_destroy(struct naming *n);
 
 /* A registered connection with label module=naming. Spans are copied. */
@@ -95,6 +96,8 @@ struct naming_conn {
     struct span app;
     struct span agent;
 };
+
+/* From now on it may publish and subscribe. Asserts that this connection is not open yet. */
 void naming_conn_open(struct naming *n, const struct naming_conn *c, struct now now);
 
 /* The connection is over: its subscriptions go at once, what it publishes goes through the log with
@@ -116,6 +119,7 @@ void naming_turn(struct naming *n, struct now now, struct outbox *out);
 /* When naming_turn wants to be called next (monotonic ms), UINT64_MAX for never. */
 uint64_t naming_deadline(const struct naming *n);
 
+/* Borrowed until naming_destroy; the counters only grow. */
 const struct naming_counters *naming_counters(const struct naming *n);
 
 /* Figures for metrics and the console. Plain data. */
@@ -124,6 +128,8 @@ struct naming_stats {
     size_t clients, connection_clients, http_clients, persistent_clients;
     size_t pushes_pending;
 };
+
+/* The figures as they are now. O(1). */
 struct naming_stats naming_stats(const struct naming *n);
 
 #endif

@@ -1,7 +1,8 @@
 /* The registry's HTTP routes, a row each, and what their files share.
  *
- * Thread:  the table is constant; its functions run as row.h says. read_self: struct view *.
- * admit_self: struct naming *. Source:  http-api.md 4, 5.
+ * Thread:  the table is constant; its functions run as row.h says. read_self: struct view *,
+ *          admit_self: struct naming *.
+ * Source:  http-api.md 4, 5.
  */
 #ifndef NACRE_NAMING_NAMING_HTTP_H
 #define NACRE_NAMING_NAMING_HTTP_H

@@ -3,7 +3,7 @@
  * Thread:  any; everything decoded lives in the call's arena.
  * Limits:  names and metadata by name.h, INSTANCE_BATCH_MAX instances.
  * Source:  grpc-sdk.md 5.4; parameter check before anything else (Nacos 2.5.1
- * core/.../remote/grpc/RemoteParamCheckFilter.java).
+ *          core/.../remote/grpc/RemoteParamCheckFilter.java).
  */
 #ifndef NACRE_NAMING_NAMING_MSG_H
 #define NACRE_NAMING_NAMING_MSG_H

@@ -3,8 +3,8 @@
  *
  * Thread:  any; no state.
  * Limits:  CONSENSUS_OP_BYTES_MAX bytes, INSTANCE_BATCH_MAX instances, and those below: checked by
- * admit before (naming_op_check), refused by decode. An arena of NAMING_OP_ARENA_MAX holds every
- * operation that admit lets through.
+ *          admit before (naming_op_check), refused by decode. An arena of NAMING_OP_ARENA_MAX holds
+ *          every operation that admit lets through.
  */
 #ifndef NACRE_NAMING_NAMING_OP_H
 #define NACRE_NAMING_NAMING_OP_H

@@ -1,7 +1,7 @@
 /* The registry's gRPC request types, a row each.
  *
- * Thread:  the table is constant; its functions run as row.h says. read_self: struct view *.
- * admit_self: struct naming *.
+ * Thread:  the table is constant; its functions run as row.h says. read_self: struct view *,
+ *          admit_self: struct naming *.
  */
 #ifndef NACRE_NAMING_NAMING_ROWS_H
 #define NACRE_NAMING_NAMING_ROWS_H

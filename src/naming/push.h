@@ -62,6 +62,8 @@ void push_ack(struct naming *n, uint64_t conn, const struct ack *ack, struct now
 struct subscriber_info {
     struct span client_id, ip, app, agent, clusters;
 };
+
+/* fn must not change the registry; what info points to is borrowed for the call. */
 void push_each_subscriber(const struct service *s,
                           void (*fn)(void *arg, const struct subscriber_info *info), void *arg);
 

@@ -3,8 +3,8 @@
  *
  * Thread:  core only.
  * Owns:    a subscription belongs to its service's list and its client's table; a cluster set lives
- * while a subscription uses it; the push state of a service lives from the first subscriber until
- * the service is freed.
+ *          while a subscription uses it; the push state of a service lives from the first
+ * subscriber until the service is freed.
  */
 #ifndef NACRE_NAMING_PUSH_STATE_H
 #define NACRE_NAMING_PUSH_STATE_H

@@ -4,7 +4,7 @@
  * answered, due pushes leave, effects are performed.
  *
  * Thread:  core_create, core_start, core_stop, core_destroy: main. core_port's post: any thread.
- * The rest: core. Owns:    the loop, the log, the registry, the connection table, the outbox.
+ * The rest as it says. Owns:    the loop, the log, the registry, the connection table, the outbox.
  */
 #ifndef NACRE_NODE_CORE_H
 #define NACRE_NODE_CORE_H
@@ -47,6 +47,8 @@ void core_stop(struct core *c);
 /* For the edges. */
 struct core_port core_port(struct core *c);
 
+/* The parts, borrowed until core_destroy: the view for any thread, the others for the core thread
+ * (before core_start: for main). */
 struct view *core_view(struct core *c);
 struct naming *core_naming(struct core *c);
 const struct conn_table *core_conns(struct core *c);

@@ -14,8 +14,9 @@ struct datadir {
 };
 
 /* Make path (and missing parents) with mode 0700 and lock it. An existing one must be ours and
- * closed to others: its mode is set to 0700. E_IO        cannot be made, opened or is no directory,
- * with the reason E_CONFLICT  another node (its pid is named) uses it */
+ * closed to others: its mode is set to 0700.
+ * E_IO        cannot be made, opened or is no directory, with the reason
+ * E_CONFLICT  another node (its pid is named) uses it */
 MUST_USE int datadir_open(struct datadir *d, const char *path, struct fail *fail);
 
 /* Give the lock back. */

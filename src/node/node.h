@@ -1,7 +1,7 @@
 /* A node: everything one process runs, started and stopped in order.
  *
- * Start: data directory, file limit, core, gRPC edge, HTTP edge, ready. Stop: not ready, clients
- * are sent away, gRPC edge, HTTP edge, core.
+ * Start: data directory, file limit, core, gRPC edge, HTTP edge, ready.
+ * Stop: not ready, clients are sent away, gRPC edge, HTTP edge, core.
  *
  * Thread:  main.
  */
@@ -16,8 +16,9 @@
 struct node;
 
 /* Start a node; options are borrowed until node_stop. On failure everything that was started is
- * stopped again. E_CONFLICT the data directory is in use   E_IO a port cannot be bound, the
- * directory cannot be made */
+ * stopped again.
+ * E_CONFLICT  the data directory is in use   E_LIMIT  the system allows too few open files
+ * E_IO        a port cannot be bound, the directory cannot be made */
 MUST_USE int node_start(const struct options *options, struct node **ret_node, struct fail *fail);
 
 /* Stop gracefully within the option's grace and free everything. */

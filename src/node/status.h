@@ -2,7 +2,7 @@
  *
  * Thread:  status_init: main, before the edges start. Its rows run as row.h says.
  * Source:  http-api.md 4.5 (operator metrics), 8.3, 8.4, 10; Nacos 2.5.1
- * console/.../HealthController.java, ServerStateController.java.
+ *          console/.../HealthController.java, ServerStateController.java.
  */
 #ifndef NACRE_NODE_STATUS_H
 #define NACRE_NODE_STATUS_H

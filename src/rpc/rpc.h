@@ -89,6 +89,7 @@ void rpc_stop(struct rpc *r, uint32_t grace_ms);
 /* After rpc_stop. */
 void rpc_destroy(struct rpc *r);
 
+/* Borrowed until rpc_destroy. Any thread. */
 const struct rpc_counters *rpc_counters(const struct rpc *r);
 
 /* The table of figures per request type; *ret_count entries. */
