@@ -308,8 +308,8 @@ void answer_fail(struct answer *a, enum api_shape shape, const struct fail *fail
     answer_text(a, status, message);
 }
 
-/* DIFF: Nacos negotiates plain strings and gives a browser text/html; ours stay text/plain, because
- * they may repeat what the request said and must never be taken for a page. */
+/* DIFF(text-stays-text): Nacos negotiates plain strings and gives a browser text/html; ours stay
+ * text/plain, because they may repeat what the request said and must never be taken for a page. */
 static const char *default_type(enum api_shape shape, const struct body *body)
 {
     if (shape == API_SHAPE_V2) {

@@ -7,6 +7,8 @@
  * whether the head is large. Connections that never send anything cost a few bytes here and nothing
  * there.
  *
+ * DIFF(large-head): a large head is taken as first request of a connection only.
+ *
  * Thread:  front_create, front_start, front_stop, front_destroy: main. hand_over runs on the
  * front's own thread, "http-accept". Owns:    the listening socket and the waiting connections.
  * Limits:  the gate's. Over them the connection that has been silent longest gives way (of the same

@@ -27,6 +27,7 @@ static int read_params(struct request *r, struct api_params *params, struct fail
 {
     struct upload *u = &r->upload;
     enum body_kind kind = u->len ? body_kind(r) : BODY_OTHER;
+    /* DIFF(form-body): Nacos takes multipart fields as parameters, and no more than 2 MiB. */
     if (kind == BODY_MULTIPART) {
         return fail_set(
             fail, E_UNSUPPORTED,

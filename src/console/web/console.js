@@ -47,6 +47,7 @@ const state = {
   chosen: null, /* { name, group, page } */
   clients: { contains: "", page: 1, ids: [] },
   client: null, /* id */
+  reveal: false, /* what was just chosen is brought into view once it is there */
 };
 
 const at = (id) => document.getElementById(id);
@@ -263,8 +264,16 @@ async function loadServices() {
 }
 
 function choose(service) {
+  state.reveal = service !== null;
   state.chosen = service;
   moved();
+}
+
+function reveal(detail) {
+  if (state.reveal) {
+    state.reveal = false;
+    detail.scrollIntoView({ block: "nearest" });
+  }
 }
 
 function metadataText(metadata) {
@@ -320,6 +329,7 @@ async function loadInstances() {
   at("removals").replaceChildren(...(lines.length > 0 ? lines : [element("li", text("none"), "quiet")]));
   fillTable(at("instance-table"), (answer.list || []).map(instanceRow));
   fillPager(at("instance-pager"), chosen.page, answer.count || 0, (page) => choose({ ...chosen, page }));
+  reveal(at("instances"));
 }
 
 /* --- clients --- */
@@ -327,6 +337,7 @@ async function loadInstances() {
 function clientRow(id) {
   const row = element("tr");
   const name = link(id, () => {
+    state.reveal = true;
     state.client = id;
     moved();
   });
@@ -398,6 +409,7 @@ async function loadClient() {
   }
   if (state.client === id) {
     showClient(id, ...answers);
+    reveal(at("client"));
   }
 }
 
