@@ -5,11 +5,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/json_out.h"
 #include "node/properties.h"
 
 #define OPTIONS_FILE_MAX (4u << 20)
 #define OPTIONS_ARENA_MAX (32u << 20)
+#define OPTIONS_TEXT_MAX                                                                           \
+    2048 /* bytes of a text value; a file may repeat a key PROPERTIES_MAX times */
 #define PLACEHOLDER_DEPTH_MAX 8
 
 enum option_type { OPTION_INT, OPTION_BOOL, OPTION_STR };
@@ -41,7 +43,7 @@ struct option_row {
         key, alias, env, OPTION_STR, AT(field), 0, 0, dflt, choices, what                          \
     }
 
-#define HOUR_MS 3600000
+#define HOUR_MS INT64_C(3600000)
 
 static const struct option_row rows[] = {
     INT("server.port", NULL, "NACOS_APPLICATION_PORT", server_port, 1, 64534, "8848",
@@ -248,45 +250,88 @@ static struct span env_of_row(const struct options_source *source, const struct 
     size_t n = 0;
     for (size_t i = 0; i < len; i++) {
         char c = row->key[i];
-        if (c != '-') {
-            name[n++] = c == '.' ? '_' : (char)toupper((unsigned char)c);
+        if (c == '.') {
+            name[n++] = '_';
+        } else if (c != '-') {
+            name[n++] = (char)toupper((unsigned char)c);
         }
     }
     *ret_name = name;
     return env_get(source, span_of(name, n));
 }
 
-/* Replace each ${NAME} and ${NAME:default}; one without value and default stays as it is. */
-static struct span resolve(const struct options_source *source, struct span value,
-                           struct arena *arena, unsigned depth)
+/* One ${NAME} or ${NAME:default} in a text. */
+struct placeholder {
+    struct span before;
+    struct span whole;
+    struct span name;
+    struct span dflt; /* data is NULL when there is none */
+    struct span after;
+};
+
+/* The first one in s; false when there is none, or it is not closed. */
+static bool find_placeholder(struct span s, struct placeholder *ret)
 {
-    const char *open = value.len ? memmem(value.data, value.len, "${", 2) : NULL;
-    if (!open || depth == PLACEHOLDER_DEPTH_MAX) {
-        return value;
+    const char *open = s.len ? memmem(s.data, s.len, "${", 2) : NULL;
+    if (!open) {
+        return false;
     }
-    const char *end = value.data + value.len;
+    const char *end = s.data + s.len;
     const char *close = open + 2;
     for (unsigned nested = 1; close < end; close++) {
-        if (*close == '{') {
-            nested++;
-        } else if (*close == '}' && --nested == 0) {
+        nested += *close == '{';
+        nested -= *close == '}';
+        if (nested == 0) {
             break;
         }
     }
     if (close == end) {
-        return value;
+        return false;
     }
+    ret->before = span_of(s.data, (size_t)(open - s.data));
+    ret->whole = span_of(open, (size_t)(close + 1 - open));
+    ret->after = span_of(close + 1, (size_t)(end - close - 1));
     struct span inner = span_of(open + 2, (size_t)(close - open - 2));
     struct span rest = inner;
-    struct span name = span_cut(&rest, ':');
-    struct span v = env_get(source, name);
-    if (!v.data) {
-        v = name.len < inner.len ? resolve(source, rest, arena, depth + 1)
-                                 : span_of(open, (size_t)(close + 1 - open));
+    ret->name = span_cut(&rest, ':');
+    ret->dflt = ret->name.len < inner.len ? span_of(inner.data + ret->name.len + 1, rest.len)
+                                          : (struct span){0};
+    return true;
+}
+
+/* Append value to text with each placeholder replaced by the environment's value, else by its
+ * default, which may hold placeholders too; one without either stays as it is. Stops when text is
+ * over PROPERTIES_LINE_MAX. */
+static void resolve(const struct options_source *source, struct span value, struct json_out *text)
+{
+    struct span rest[PLACEHOLDER_DEPTH_MAX + 1] = {value};
+    unsigned depth = 0;
+    while (depth > 0 || !span_empty(rest[0])) {
+        struct span *at = &rest[depth];
+        struct placeholder p = {0};
+        if (span_empty(*at)) {
+            depth--;
+            continue;
+        }
+        if (text->len > PROPERTIES_LINE_MAX) {
+            return;
+        }
+        if (depth == PLACEHOLDER_DEPTH_MAX || !find_placeholder(*at, &p)) {
+            json_bytes(text, *at);
+            *at = (struct span){0};
+            continue;
+        }
+        json_bytes(text, p.before);
+        *at = p.after;
+        struct span found = env_get(source, p.name);
+        if (found.data) {
+            json_bytes(text, found);
+        } else if (p.dflt.data) {
+            rest[++depth] = p.dflt;
+        } else {
+            json_bytes(text, p.whole);
+        }
     }
-    struct span tail = resolve(source, span_of(close + 1, (size_t)(end - close - 1)), arena, depth);
-    return arena_printf(arena, "%.*s%.*s%.*s", (int)(open - value.data), value.data, SPAN_ARG(v),
-                        SPAN_ARG(tail));
 }
 
 static bool parse_bool(struct span v, bool *ret)
@@ -327,6 +372,10 @@ static int set_value(struct options *o, const struct option_row *row, struct spa
         if (row->choices && !is_choice(row->choices, value)) {
             return fail_set(fail, E_INVALID, "%s: %s: expected one of %s, got \"%.*s\"", where,
                             row->key, row->choices, SPAN_ARG(value));
+        }
+        if (value.len > OPTIONS_TEXT_MAX) {
+            return fail_set(fail, E_INVALID, "%s: %s: expected at most %d bytes, got %zu", where,
+                            row->key, OPTIONS_TEXT_MAX, value.len);
         }
         *(const char **)(void *)field = arena_str(&o->arena, value);
         return 0;
@@ -382,6 +431,24 @@ static int read_file(const char *path, bool required, struct arena *arena, struc
     return err;
 }
 
+static int set_from_file(struct options *o, const struct options_source *source,
+                         const struct option_row *row, const struct property *entry,
+                         struct fail *fail)
+{
+    char where[FAIL_TEXT_MAX];
+    snprintf(where, sizeof(where), "%s line %u", source->config_path, entry->line);
+    struct json_out text;
+    json_init(&text, 0);
+    resolve(source, entry->value, &text);
+    int err =
+        json_text(&text).len > PROPERTIES_LINE_MAX
+            ? fail_set(fail, E_LIMIT, "%s: %s: over %d bytes once its placeholders are replaced",
+                       where, row->key, PROPERTIES_LINE_MAX)
+            : set_value(o, row, json_text(&text), where, fail);
+    json_close(&text);
+    return err;
+}
+
 static int load_file(struct options *o, const struct options_source *source, struct arena *scratch,
                      struct fail *fail)
 {
@@ -411,9 +478,7 @@ static int load_file(struct options *o, const struct options_source *source, str
             }
             continue;
         }
-        struct span value = resolve(source, list[i].value, scratch, 0);
-        struct span where = arena_printf(scratch, "%s line %u", source->config_path, list[i].line);
-        err = set_value(o, row, value, where.data, fail);
+        err = set_from_file(o, source, row, &list[i], fail);
         if (err) {
             return err;
         }

@@ -69,16 +69,24 @@ static size_t put_utf8(char *dst, unsigned cp)
     return 3;
 }
 
+/* The value of a hexadecimal digit, 16 for anything else. */
+static unsigned hex_value(char d)
+{
+    if (d >= '0' && d <= '9') {
+        return (unsigned)(d - '0');
+    }
+    if (d >= 'a' && d <= 'f') {
+        return (unsigned)(d - 'a') + 10;
+    }
+    return d >= 'A' && d <= 'F' ? (unsigned)(d - 'A') + 10 : 16;
+}
+
 /* The four hexadecimal digits of a \u escape. */
 static int read_hex4(struct cursor *c, unsigned *ret, struct fail *fail)
 {
     unsigned cp = 0;
     for (int i = 0; i < 4; i++) {
-        char d = c->at < c->end ? *c->at : '\0';
-        unsigned v = d >= '0' && d <= '9'   ? (unsigned)(d - '0')
-                     : d >= 'a' && d <= 'f' ? (unsigned)(d - 'a' + 10)
-                     : d >= 'A' && d <= 'F' ? (unsigned)(d - 'A' + 10)
-                                            : 16;
+        unsigned v = c->at < c->end ? hex_value(*c->at) : 16;
         if (v == 16) {
             return fail_set(fail, E_PARSE,
                             "line %u: \\u must be followed by four hexadecimal digits", c->line);
@@ -86,8 +94,28 @@ static int read_hex4(struct cursor *c, unsigned *ret, struct fail *fail)
         cp = cp << 4 | v;
         c->at++;
     }
+    if (cp == 0) {
+        return fail_set(fail, E_PARSE, "line %u: \\u0000; expected text", c->line);
+    }
     *ret = cp;
     return 0;
+}
+
+/* What a backslash and e stand for; letters without a meaning stand for themselves. */
+static char plain_escape(char e)
+{
+    switch (e) {
+    case 't':
+        return '\t';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 'f':
+        return '\f';
+    default:
+        return e;
+    }
 }
 
 /* What follows a backslash. A line end is a continuation: its leading blanks vanish. */
@@ -111,7 +139,7 @@ static int read_escape(struct cursor *c, char *dst, size_t *len, struct fail *fa
         *len += put_utf8(dst + *len, cp);
         return 0;
     }
-    dst[(*len)++] = e == 't' ? '\t' : e == 'n' ? '\n' : e == 'r' ? '\r' : e == 'f' ? '\f' : e;
+    dst[(*len)++] = plain_escape(e);
     return 0;
 }
 

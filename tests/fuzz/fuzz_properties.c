@@ -20,9 +20,6 @@ static void put_escaped(struct json_out *text, struct span s)
         case '\r':
             json_bytes(text, SPAN("\\r"));
             break;
-        case '\0':
-            json_bytes(text, SPAN("\\u0000"));
-            break;
         case ' ':
         case '\t':
         case '\f':
@@ -74,6 +71,8 @@ static void check_list(const struct property *list, size_t count, size_t size)
         fuzz_touch(list[i].key);
         fuzz_touch(list[i].value);
         REQUIRE(list[i].key.len <= PROPERTIES_LINE_MAX);
+        REQUIRE(strlen(list[i].key.data) == list[i].key.len);
+        REQUIRE(strlen(list[i].value.data) == list[i].value.len);
         REQUIRE(list[i].value.len <= PROPERTIES_LINE_MAX);
         REQUIRE(list[i].line > line);
         line = list[i].line;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "node/properties.h"
 
 static char *no_environment[] = {NULL};
 
@@ -175,6 +176,82 @@ static void test_placeholder__environment_or_default__is_filled_in(void **state)
     remove_file(path);
 }
 
+/* text, count times over. The caller frees it. */
+static char *repeat(const char *begin, const char *text, size_t count)
+{
+    size_t begin_len = strlen(begin);
+    size_t len = strlen(text);
+    char *all = mem_zalloc(begin_len + len * count + 1, 1);
+    memcpy(all, begin, begin_len);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(all + begin_len + i * len, text, len);
+    }
+    return all;
+}
+
+static void test_placeholder__nested_too_deep__stays_as_it_is(void **state)
+{
+    (void)state;
+    char *path = write_file("nacre.data=${A:${A:${A:${A:${A:${A:${A:${A:${A:x}}}}}}}}}\n"
+                            "nacre.log.file=${${B}}${:}${C:}${\n");
+    char *environment[] = {"B=never looked for", NULL};
+    struct options o;
+    struct options_source source = {
+        .config_path = path, .config_required = true, .environment = environment};
+    struct fail fail = {0};
+    assert_int_equal(options_load(&o, &source, &fail), 0);
+    assert_string_equal(o.data_dir, "${A:x}");
+    assert_string_equal(o.log_file, "${${B}}${");
+    options_close(&o);
+    remove_file(path);
+}
+
+static void test_placeholder__thousands_of_them__cost_no_stack_and_little_memory(void **state)
+{
+    (void)state;
+    char *text = repeat("server.port=", "${P:}", 13000);
+    char *path = write_file(text);
+    char *environment[] = {"Q=1", NULL};
+    struct options o;
+    struct options_source source = {
+        .config_path = path, .config_required = true, .environment = environment};
+    struct fail fail = {0};
+    assert_int_equal(options_load(&o, &source, &fail), E_INVALID);
+    assert_non_null(strstr(fail.text, "got \"\""));
+    remove_file(path);
+    mem_free(text);
+}
+
+static void test_placeholder__value_grows_too_long__is_refused(void **state)
+{
+    (void)state;
+    char *variable = repeat("LONG=", "0123456789abcdef", 1000);
+    char *environment[] = {variable, NULL};
+    expect_fail("nacre.data=${LONG}${LONG}${LONG}${LONG}${LONG}", environment,
+                "nacre.data: over 65536 bytes once its placeholders are replaced");
+    expect_fail("nacre.data=${LONG}", environment, "nacre.data: expected at most 2048 bytes");
+    mem_free(variable);
+}
+
+static void test_file__same_key_ten_thousand_times__last_one_counts(void **state)
+{
+    (void)state;
+    char *text = repeat("", "nacre.data=/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y\n",
+                        PROPERTIES_MAX - 1);
+    char *all = repeat(text, "nacre.data=/last\n", 1);
+    char *path = write_file(all);
+    struct options o;
+    struct options_source source = {
+        .config_path = path, .config_required = true, .environment = no_environment};
+    struct fail fail = {0};
+    assert_int_equal(options_load(&o, &source, &fail), 0);
+    assert_string_equal(o.data_dir, "/last");
+    options_close(&o);
+    remove_file(path);
+    mem_free(all);
+    mem_free(text);
+}
+
 static void test_print__lists_every_key_with_its_range(void **state)
 {
     (void)state;
@@ -201,6 +278,10 @@ int main(void)
         cmocka_unit_test(test_key__unknown_on_the_command_line__is_an_error),
         cmocka_unit_test(test_file__missing_but_required__is_an_error),
         cmocka_unit_test(test_placeholder__environment_or_default__is_filled_in),
+        cmocka_unit_test(test_placeholder__nested_too_deep__stays_as_it_is),
+        cmocka_unit_test(test_placeholder__thousands_of_them__cost_no_stack_and_little_memory),
+        cmocka_unit_test(test_placeholder__value_grows_too_long__is_refused),
+        cmocka_unit_test(test_file__same_key_ten_thousand_times__last_one_counts),
         cmocka_unit_test(test_print__lists_every_key_with_its_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
