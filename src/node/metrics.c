@@ -158,14 +158,19 @@ static double cpu_seconds(const struct figures *f)
 static double resident_bytes(const struct figures *f)
 {
     (void)f;
-    unsigned long pages = 0;
+    char line[128] = "";
     FILE *statm = fopen("/proc/self/statm", "re");
     if (statm) {
-        if (fscanf(statm, "%*s %lu", &pages) != 1) {
-            pages = 0;
+        if (!fgets(line, sizeof(line), statm)) {
+            line[0] = '\0';
         }
         fclose(statm);
     }
+    /* "size resident shared ..." in pages */
+    struct span rest = span_str(line);
+    (void)span_cut(&rest, ' ');
+    long long pages = 0;
+    (void)span_int(span_cut(&rest, ' '), &pages);
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
