@@ -107,11 +107,11 @@ static int check_limits(struct naming *n, const struct naming_publish *p, const 
     return 0;
 }
 
-/* The kind is fixed while the service exists (semantics.md 1.3). Nacos's texts, trailing blank too.
- */
+/* The kind is fixed while something is published or recorded (DIFF(kind-change): in Nacos while the
+ * service exists). Nacos's texts, trailing blank too. */
 static int check_kind(const struct service *s, const struct naming_publish *p, struct fail *fail)
 {
-    if (!s || s->ephemeral == p->ephemeral) {
+    if (!s || s->ephemeral == p->ephemeral || (s->publication_count == 0 && !s->has_record)) {
         return 0;
     }
     return fail_set_codes(fail, E_INVALID, 400, 0,

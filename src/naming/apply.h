@@ -24,16 +24,19 @@ struct changes {
     struct change_removal *removed;
     size_t removed_count, removed_cap;
     struct service *created; /* made by this operation, or NULL */
+    struct client *client;   /* of the operation, or NULL: freed by changes_close when nothing holds it */
     bool unhealthy;          /* a HEALTH operation made something unhealthy */
 };
 
-/* Apply op. Returns 0, or the reason why it had no effect, for the client that waits (the same on every node):
- * E_INVALID   kind of service and of registration differ (texts of grpc-sdk.md 5.4.3, nacos code 400)
- * E_CONFLICT  ServicePut with create on an existing one   E_NOT_FOUND  missing service */
+/* Apply op (decoded, or passed by naming_op_check). Returns 0, or the reason why it had no effect, for the client that waits (the same
+ * on every node; Nacos code and HTTP status 400 in all cases):
+ * E_INVALID  kind of service and of registration differ (texts of grpc-sdk.md 5.4.3); ServicePut with create on an existing one (v2
+ *            21007); a missing service (v2 21008, overlay 21004); ServiceRemove of one that is published (v2 21009)
+ * E_LIMIT    an overlay would carry more metadata than NAMING_OP_METADATA_BYTES_MAX */
 int naming_apply(struct naming *n, const struct naming_op *op, struct changes *changes,
                  struct fail *fail);
 
-/* Clear the touched marks, drop the references; services that nothing holds any more are freed here. */
+/* Clear the touched marks, drop the references; services and the client that nothing holds any more are freed here. */
 void changes_close(struct naming *n, struct changes *changes);
 
 #endif

@@ -26,7 +26,8 @@ struct instance_pair {
     struct span value;
 };
 
-/* Plain data, borrowed from a request's arena or a decoded operation. cluster is never empty here (DEFAULT). */
+/* Plain data, borrowed from a request's arena or a decoded operation. cluster is never empty here (DEFAULT); no two pairs of
+ * metadata have the same key. */
 struct instance_data {
     struct span ip;
     struct span cluster;
@@ -62,6 +63,9 @@ struct instance {
 /* Encode data as the instance of service grouped ("group@@name"), published by client; one reference. */
 MUST_USE struct instance *instance_create(const struct instance_data *data, struct span grouped,
                                           struct span client);
+
+/* i as data for another instance; borrowed from i. */
+struct instance_data instance_as_data(const struct instance *i);
 
 /* One more reference; returns i. */
 struct instance *instance_ref(struct instance *i);

@@ -2,7 +2,7 @@
  *
  * Thread:  edge; everything decoded lives in the call's arena.
  * Source:  http-api.md 1.6, 4.0, 4.1, 5.1. v1 and v2 differ in the text of what is missing and in
- * the shape of answers.
+ *          the shape of answers.
  */
 #ifndef NACRE_NAMING_NAMING_FORM_H
 #define NACRE_NAMING_NAMING_FORM_H
@@ -32,8 +32,8 @@ MUST_USE int form_address(const struct api_params *p, enum form_version version,
 MUST_USE int form_instance(const struct api_params *p, enum form_version version,
                            struct arena *arena, struct instance_data *ret, struct fail *fail);
 
-/* metadata: a JSON object, or k=v,k=v; blank: none. E_INVALID "metadata format incorrect:<text>".
- */
+/* metadata: a JSON object, or k=v,k=v; blank: none. A later key wins over the same one before.
+ * E_INVALID  "metadata format incorrect:<text>"   E_LIMIT  over INSTANCE_METADATA_MAX pairs */
 MUST_USE int form_metadata(struct span text, struct arena *arena,
                            const struct instance_pair **ret_pairs, size_t *ret_count,
                            struct fail *fail);

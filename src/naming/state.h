@@ -212,6 +212,13 @@ void service_set_gone(struct naming *n, struct service *s);
 struct instance_slot *instance_slot_find(const struct service *s, struct span ip, uint16_t port,
                                          struct span cluster);
 
+/* Find or make; an address that passed name_check_instance. */
+struct instance_slot *instance_slot_obtain(struct service *s, struct span ip, uint16_t port,
+                                           struct span cluster);
+
+/* Free it when it has neither entry nor overlay. */
+void instance_slot_release(struct service *s, struct instance_slot *slot);
+
 /* The address of a slot; spans are borrowed from it. */
 void instance_slot_address(const struct instance_slot *slot, struct span *ret_ip,
                            uint16_t *ret_port, struct span *ret_cluster);

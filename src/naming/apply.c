@@ -1,0 +1,505 @@
+/* One operation changes the state. What is local to a node is react.c's. */
+#include "naming/apply.h"
+
+#include <stdio.h>
+
+#include "api/v2_codes.h"
+#include "base/assert.h"
+#include "base/mem.h"
+#include "naming/beat.h"
+#include "naming/naming_op.h"
+#include "naming/overlay.h"
+
+static void touch(struct service *s, const struct naming_op *op, struct changes *changes)
+{
+    s->revision++;
+    s->updated_ms = op->time_ms;
+    if (!s->touched) {
+        s->touched = true;
+        s->touched_next = changes->touched;
+        changes->touched = s;
+    }
+}
+
+static void copy_cut(char *dst, size_t size, struct span s)
+{
+    size_t len = s.len < size - 1 ? s.len : size - 1;
+    memcpy(dst, s.data, len);
+    dst[len] = '\0';
+}
+
+/* Remember why i went. Takes no reference: changes hold one until they are closed. */
+static void remember(struct service *s, const struct instance *i, enum removal_reason reason,
+                     int64_t time_ms)
+{
+    if (!s->removals) {
+        s->removals = mem_zalloc(SERVICE_REMOVALS_KEPT, sizeof(*s->removals));
+    }
+    struct removal *r = &s->removals[s->removals_count++ % SERVICE_REMOVALS_KEPT];
+    r->time_ms = time_ms;
+    r->reason = reason;
+    (void)snprintf(r->what, sizeof(r->what), "%.*s:%u#%.*s", SPAN_ARG(i->ip), (unsigned)i->port,
+                   SPAN_ARG(i->cluster));
+    copy_cut(r->client, sizeof(r->client), i->client);
+}
+
+static void removed(struct service *s, struct instance *i, enum removal_reason reason,
+                    const struct naming_op *op, struct changes *changes)
+{
+    remember(s, i, reason, op->time_ms);
+    if (changes->removed_count == changes->removed_cap) {
+        changes->removed_cap = changes->removed_cap ? changes->removed_cap * 2 : 8;
+        changes->removed =
+            mem_realloc(changes->removed, changes->removed_cap, sizeof(*changes->removed));
+    }
+    changes->removed[changes->removed_count++] =
+        (struct change_removal){s, instance_ref(i), reason};
+}
+
+/* Put a shown entry's effective instance right; the healthy count follows. */
+static void entry_settle(struct service *s, struct entry *e)
+{
+    struct instance *was = e->effective;
+    e->effective = overlay_effective(s, e->published, e->slot->overlay);
+    s->healthy_count += e->effective->healthy;
+    s->healthy_count -= was->healthy;
+    instance_unref(was);
+}
+
+static void shown_append(struct service *s, struct entry *e)
+{
+    if (s->shown_count == s->shown_cap) {
+        s->shown_cap = s->shown_cap ? s->shown_cap * 2 : 4;
+        s->shown = mem_realloc(s->shown, s->shown_cap, sizeof(struct entry *));
+    }
+    e->shown_at = s->shown_count;
+    s->shown[s->shown_count++] = e;
+    s->healthy_count += e->effective->healthy;
+}
+
+/* The last one takes its place. */
+static void shown_remove(struct service *s, struct entry *e)
+{
+    struct entry *last = s->shown[--s->shown_count];
+    s->shown[e->shown_at] = last;
+    last->shown_at = e->shown_at;
+    e->shown_at = ENTRY_HIDDEN;
+    s->healthy_count -= e->effective->healthy;
+}
+
+/* to is shown where from was. */
+static void shown_hand_over(struct service *s, struct entry *from, struct entry *to)
+{
+    to->shown_at = from->shown_at;
+    from->shown_at = ENTRY_HIDDEN;
+    s->shown[to->shown_at] = to;
+    s->healthy_count += to->effective->healthy;
+    s->healthy_count -= from->effective->healthy;
+    instance_unref(from->effective);
+    from->effective = instance_ref(from->published);
+    entry_settle(s, to);
+}
+
+static void chain_unlink(struct entry *e)
+{
+    if (e->key_newer) {
+        e->key_newer->key_older = e->key_older;
+    } else {
+        e->slot->newest = e->key_older;
+    }
+    if (e->key_older) {
+        e->key_older->key_newer = e->key_newer;
+    }
+    e->key_newer = e->key_older = NULL;
+}
+
+/* e becomes the newest of its key and is shown (DIFF(newest-wins): Nacos lists both). */
+static void chain_push(struct service *s, struct entry *e)
+{
+    struct instance_slot *slot = e->slot;
+    struct entry *was = slot->newest;
+    e->key_older = was;
+    e->key_newer = NULL;
+    if (was) {
+        was->key_newer = e;
+    }
+    slot->newest = e;
+    if (slot->overlay) {
+        slot->overlay->unused_since_ms = 0;
+    }
+    if (was) {
+        shown_hand_over(s, was, e);
+        return;
+    }
+    shown_append(s, e);
+    entry_settle(s, e);
+}
+
+static struct entry *entry_create(struct publication *p, struct instance_slot *slot,
+                                  struct instance *take_published)
+{
+    struct entry *e = mem_zalloc(1, sizeof(*e));
+    e->publication = p;
+    e->slot = slot;
+    e->published = take_published;
+    e->effective = instance_ref(take_published);
+    e->shown_at = ENTRY_HIDDEN;
+    return e;
+}
+
+/* Free e, which its publication's list does not hold any more. */
+static void entry_remove(struct naming *n, struct entry *e, enum removal_reason reason,
+                         const struct naming_op *op, struct changes *changes)
+{
+    struct service *s = e->publication->service;
+    struct instance_slot *slot = e->slot;
+    struct entry *older = e->key_older;
+    bool shown = e->shown_at != ENTRY_HIDDEN;
+    if (shown && older) {
+        shown_hand_over(s, e, older);
+    } else if (shown) {
+        shown_remove(s, e);
+        removed(s, e->published, reason, op, changes);
+    }
+    chain_unlink(e);
+    if (!slot->newest && slot->overlay) {
+        slot->overlay->unused_since_ms = op->time_ms;
+    }
+    instance_slot_release(s, slot);
+    instance_unref(e->published);
+    instance_unref(e->effective);
+    mem_free(e);
+    n->instance_count--;
+}
+
+static struct publication *publication_obtain(struct client *c, struct service *s)
+{
+    struct publication *p = publication_find(c, s);
+    if (p) {
+        return p;
+    }
+    p = mem_zalloc(1, sizeof(*p));
+    p->client = c;
+    p->service = s;
+    HASH_ADD(hh, c->publications, service, sizeof(p->service), p);
+    c->publication_count++;
+    p->service_next = s->publications;
+    if (p->service_next) {
+        p->service_next->service_prev = p;
+    }
+    s->publications = p;
+    s->publication_count++;
+    return p;
+}
+
+static void publication_remove(struct naming *n, struct publication *p, enum removal_reason reason,
+                               const struct naming_op *op, struct changes *changes)
+{
+    struct service *s = p->service;
+    struct client *c = p->client;
+    while (p->entries) {
+        struct entry *e = p->entries;
+        p->entries = e->next;
+        entry_remove(n, e, reason, op, changes);
+    }
+    beat_forget(n, p);
+    HASH_DELETE(hh, c->publications, p);
+    c->publication_count--;
+    c->updated_ms = op->time_ms;
+    if (p->service_prev) {
+        p->service_prev->service_next = p->service_next;
+    } else {
+        s->publications = p->service_next;
+    }
+    if (p->service_next) {
+        p->service_next->service_prev = p->service_prev;
+    }
+    s->publication_count--;
+    mem_free(p);
+    touch(s, op, changes);
+}
+
+static int refuse_kind(const struct service *s, const struct naming_op *op, struct fail *fail)
+{
+    const char *what = !op->ephemeral ? "register persistent"
+                       : op->batch    ? "batch register ephemeral"
+                                      : "register ephemeral";
+    return fail_set_codes(fail, E_INVALID, 400, 0,
+                          "errCode: 400, errMsg: Current service %.*s is %s service, can't %s "
+                          "instance. ",
+                          SPAN_ARG(s->grouped), s->ephemeral ? "ephemeral" : "persistent", what);
+}
+
+/* One instance of the new list: the publication's old entry of that key, or a new one. */
+static void publish_one(struct naming *n, struct publication *p, const struct instance_data *data)
+{
+    struct service *s = p->service;
+    struct client *c = p->client;
+    struct instance_data d = *data;
+    d.ephemeral = s->ephemeral;
+    struct instance *published = instance_create(&d, s->grouped, span_of(c->id, c->id_len));
+    struct instance_slot *slot = instance_slot_obtain(s, d.ip, (uint16_t)d.port, d.cluster);
+    struct entry *e = slot->mine;
+    if (!e) {
+        e = entry_create(p, slot, published);
+        e->next = p->entries;
+        p->entries = e;
+        p->count++;
+        n->instance_count++;
+        slot->mine = e;
+        chain_push(s, e);
+    } else {
+        instance_unref(e->published);
+        e->published = published;
+        if (slot->newest == e) {
+            entry_settle(s, e);
+        } else {
+            instance_unref(e->effective);
+            e->effective = instance_ref(published);
+            chain_unlink(e);
+            chain_push(s, e);
+        }
+    }
+    e->fresh = true;
+}
+
+/* Entries that the new list does not name any more. */
+static void publish_sweep(struct naming *n, struct publication *p, const struct naming_op *op,
+                          struct changes *changes)
+{
+    struct entry **link = &p->entries;
+    while (*link) {
+        struct entry *e = *link;
+        e->slot->mine = NULL;
+        if (e->fresh) {
+            e->fresh = false;
+            link = &e->next;
+            continue;
+        }
+        *link = e->next;
+        p->count--;
+        entry_remove(n, e, REMOVAL_REPLACED, op, changes);
+    }
+}
+
+static int apply_publish(struct naming *n, const struct naming_op *op, struct changes *changes,
+                         struct fail *fail)
+{
+    struct service *s = service_obtain(n, &op->service);
+    if (s->exists && s->ephemeral != op->ephemeral) {
+        if (s->publication_count > 0 || s->has_record) {
+            return refuse_kind(s, op, fail);
+        }
+        /* DIFF(kind-change): nothing is published, so the kind is free again. */
+        s->ephemeral = op->ephemeral;
+    }
+    if (!s->exists) {
+        service_set_exists(n, s, op->ephemeral);
+        changes->created = s;
+    }
+    struct client *c = client_obtain(n, op->client, op->client_kind);
+    changes->client = c;
+    c->updated_ms = op->time_ms;
+    struct publication *p = publication_obtain(c, s);
+    p->batch = op->batch;
+    p->time_ms = op->time_ms;
+    for (struct entry *e = p->entries; e; e = e->next) {
+        e->slot->mine = e;
+    }
+    for (size_t i = 0; i < op->instances_count; i++) {
+        publish_one(n, p, &op->instances[i]);
+    }
+    publish_sweep(n, p, op, changes);
+    touch(s, op, changes);
+    return 0;
+}
+
+static int apply_unpublish(struct naming *n, const struct naming_op *op, struct changes *changes)
+{
+    struct client *c = client_find(n, op->client);
+    struct service *s = service_find(n, &op->service);
+    struct publication *p = c && s ? publication_find(c, s) : NULL;
+    if (p) {
+        changes->client = c;
+        publication_remove(n, p, op->reason, op, changes);
+    }
+    return 0;
+}
+
+static int apply_client_gone(struct naming *n, const struct naming_op *op, struct changes *changes)
+{
+    struct client *c = client_find(n, op->client);
+    if (!c) {
+        return 0;
+    }
+    changes->client = c;
+    struct publication *p = NULL;
+    struct publication *next = NULL;
+    HASH_ITER(hh, c->publications, p, next)
+    {
+        publication_remove(n, p, op->reason, op, changes);
+    }
+    return 0;
+}
+
+static void set_health(struct service *s, struct entry *e, bool healthy)
+{
+    struct instance_data d = instance_as_data(e->published);
+    d.healthy = healthy;
+    struct instance *changed = instance_create(&d, s->grouped, e->published->client);
+    instance_unref(e->published);
+    e->published = changed;
+    if (e->shown_at != ENTRY_HIDDEN) {
+        entry_settle(s, e);
+        return;
+    }
+    instance_unref(e->effective);
+    e->effective = instance_ref(changed);
+}
+
+static int apply_health(struct naming *n, const struct naming_op *op, struct changes *changes)
+{
+    struct client *c = client_find(n, op->client);
+    struct service *s = service_find(n, &op->service);
+    struct publication *p = c && s ? publication_find(c, s) : NULL;
+    bool changed = false;
+    for (struct entry *e = p ? p->entries : NULL; e; e = e->next) {
+        if (e->published->healthy != op->healthy) {
+            set_health(s, e, op->healthy);
+            changed = true;
+        }
+    }
+    if (changed) {
+        changes->unhealthy = !op->healthy;
+        touch(s, op, changes);
+    }
+    return 0;
+}
+
+static int service_missing(const struct naming_op *op, struct fail *fail)
+{
+    return fail_set_codes(fail, E_INVALID, 400, V2_SERVICE_NOT_EXIST,
+                          "service %.*s@@%.*s not found!", SPAN_ARG(op->service.group),
+                          SPAN_ARG(op->service.name));
+}
+
+static int apply_overlay(struct naming *n, const struct naming_op *op, struct changes *changes,
+                         struct fail *fail)
+{
+    struct service *s = service_find(n, &op->service);
+    if (!s || !s->exists) {
+        return op->remove
+                   ? 0
+                   : fail_set_codes(fail, E_INVALID, 400, V2_INSTANCE_ERROR,
+                                    "service not found, namespace: %.*s, service: %.*s@@%.*s",
+                                    SPAN_ARG(op->service.namespace_id), SPAN_ARG(op->service.group),
+                                    SPAN_ARG(op->service.name));
+    }
+    if (op->remove) {
+        overlay_drop(s, op);
+        return 0;
+    }
+    struct instance_slot *slot = NULL;
+    int err = overlay_put(s, op, &slot, fail);
+    if (err) {
+        return err;
+    }
+    if (slot->newest) {
+        entry_settle(s, slot->newest);
+    }
+    touch(s, op, changes);
+    return 0;
+}
+
+static int apply_service_put(struct naming *n, const struct naming_op *op, struct changes *changes,
+                             struct fail *fail)
+{
+    struct service *s = service_find(n, &op->service);
+    bool exists = s && s->exists;
+    if (op->create && exists) {
+        return fail_set_codes(fail, E_INVALID, 400, V2_SERVICE_ALREADY_EXIST,
+                              "specified service %.*s already exists!", SPAN_ARG(s->grouped));
+    }
+    if (!op->create && !exists) {
+        return service_missing(op, fail);
+    }
+    if (!exists) {
+        s = service_obtain(n, &op->service);
+        service_set_exists(n, s, op->ephemeral);
+        changes->created = s;
+    }
+    s->has_record = true;
+    s->protect_threshold = op->protect_threshold;
+    mem_free(s->metadata);
+    s->metadata = overlay_pairs_copy(op->metadata, op->metadata_count);
+    s->metadata_count = op->metadata_count;
+    mem_free(s->selector);
+    s->selector =
+        span_empty(op->selector) ? NULL : mem_strndup(op->selector.data, op->selector.len);
+    touch(s, op, changes);
+    return 0;
+}
+
+static int apply_service_remove(struct naming *n, const struct naming_op *op,
+                                struct changes *changes, struct fail *fail)
+{
+    struct service *s = service_find(n, &op->service);
+    if (!s || !s->exists) {
+        return op->is_explicit ? service_missing(op, fail) : 0;
+    }
+    if (s->publication_count > 0) {
+        return op->is_explicit
+                   ? fail_set_codes(fail, E_INVALID, 400, V2_SERVICE_DELETE_FAILURE,
+                                    "Service %.*s is not empty, can't be delete. Please unregister "
+                                    "instance first",
+                                    SPAN_ARG(s->grouped))
+                   : 0;
+    }
+    if (!op->is_explicit && s->has_record) {
+        return 0;
+    }
+    service_set_gone(n, s);
+    touch(s, op, changes);
+    return 0;
+}
+
+int naming_apply(struct naming *n, const struct naming_op *op, struct changes *changes,
+                 struct fail *fail)
+{
+    switch (op->kind) {
+    case NAMING_OP_PUBLISH:
+        return apply_publish(n, op, changes, fail);
+    case NAMING_OP_UNPUBLISH:
+        return apply_unpublish(n, op, changes);
+    case NAMING_OP_CLIENT_GONE:
+        return apply_client_gone(n, op, changes);
+    case NAMING_OP_HEALTH:
+        return apply_health(n, op, changes);
+    case NAMING_OP_OVERLAY:
+        return apply_overlay(n, op, changes, fail);
+    case NAMING_OP_SERVICE_PUT:
+        return apply_service_put(n, op, changes, fail);
+    case NAMING_OP_SERVICE_REMOVE:
+        return apply_service_remove(n, op, changes, fail);
+    }
+    return 0;
+}
+
+void changes_close(struct naming *n, struct changes *changes)
+{
+    for (size_t i = 0; i < changes->removed_count; i++) {
+        instance_unref(changes->removed[i].instance);
+    }
+    mem_free(changes->removed);
+    while (changes->touched) {
+        struct service *s = changes->touched;
+        changes->touched = s->touched_next;
+        s->touched = false;
+        s->touched_next = NULL;
+        service_release(n, s);
+    }
+    if (changes->client) {
+        client_release(n, changes->client);
+    }
+    *changes = (struct changes){0};
+}

@@ -1,0 +1,464 @@
+/* Services: found by name, listed by group, freed when nothing holds them. What is published is
+ * apply.c's. */
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "naming/beat.h"
+#include "naming/push.h"
+#include "naming/state.h"
+
+struct service *service_find(struct naming *n, const struct service_name *name)
+{
+    char bytes[VIEW_KEY_MAX];
+    struct span key = service_name_key(name, bytes);
+    struct service *s = NULL;
+    HASH_FIND(hh, n->services, key.data, key.len, s);
+    return s;
+}
+
+static struct span text_put(char **at, struct span s)
+{
+    struct span copy = span_of(*at, s.len);
+    if (s.len > 0) {
+        memcpy(*at, s.data, s.len);
+    }
+    *at += s.len;
+    return copy;
+}
+
+static void name_own(struct service *s, const struct service_name *name)
+{
+    size_t grouped_len = name->group.len + 2 + name->name.len;
+    s->texts = mem_alloc(name->namespace_id.len + name->group.len + name->name.len + grouped_len);
+    char *at = s->texts;
+    s->name.namespace_id = text_put(&at, name->namespace_id);
+    s->name.group = text_put(&at, name->group);
+    s->name.name = text_put(&at, name->name);
+    char *grouped = at;
+    (void)text_put(&at, name->group);
+    (void)text_put(&at, SPAN("@@"));
+    (void)text_put(&at, name->name);
+    s->grouped = span_of(grouped, grouped_len);
+}
+
+struct service *service_obtain(struct naming *n, const struct service_name *name)
+{
+    struct service *s = service_find(n, name);
+    if (s) {
+        return s;
+    }
+    char bytes[VIEW_KEY_MAX];
+    struct span key = service_name_key(name, bytes);
+    s = mem_zalloc(1, sizeof(*s));
+    name_own(s, name);
+    s->key = mem_strndup(key.data, key.len);
+    s->key_len = key.len;
+    HASH_ADD_KEYPTR(hh, n->services, s->key, s->key_len, s);
+    return s;
+}
+
+static void overlay_free(struct overlay *o)
+{
+    if (o) {
+        mem_free(o->metadata);
+        mem_free(o);
+    }
+}
+
+/* Slots that only an overlay holds. */
+static void slots_clear(struct service *s)
+{
+    struct instance_slot *slot = NULL;
+    struct instance_slot *next = NULL;
+    HASH_ITER(hh, s->slots, slot, next)
+    {
+        ASSERT(!slot->newest);
+        HASH_DELETE(hh, s->slots, slot);
+        overlay_free(slot->overlay);
+        mem_free(slot);
+    }
+    s->overlay_count = 0;
+}
+
+static void record_clear(struct service *s)
+{
+    s->has_record = false;
+    s->protect_threshold = 0;
+    mem_free(s->metadata);
+    s->metadata = NULL;
+    s->metadata_count = 0;
+    mem_free(s->selector);
+    s->selector = NULL;
+}
+
+bool service_release(struct naming *n, struct service *s)
+{
+    if (s->exists || s->publication_count > 0 || s->subscriber_count > 0 || s->touched) {
+        return false;
+    }
+    push_state_free(n, s);
+    if (n->clean_at == s) {
+        n->clean_at = s->hh.next;
+    }
+    HASH_DELETE(hh, n->services, s);
+    slots_clear(s);
+    record_clear(s);
+    mem_free(s->removals);
+    mem_free(s->shown);
+    mem_free(s->key);
+    mem_free(s->texts);
+    mem_free(s);
+    return true;
+}
+
+#define GROUP_KEY_MAX (NAME_NAMESPACE_MAX * 4 + 1 + NAME_GROUP_MAX * 4)
+
+/* A line feed stands in no checked namespace or group. */
+static struct span group_key(struct span namespace_id, struct span group, char dst[GROUP_KEY_MAX])
+{
+    if (namespace_id.len + 1 + group.len > GROUP_KEY_MAX) {
+        return (struct span){0};
+    }
+    char *at = dst;
+    (void)text_put(&at, namespace_id);
+    *at++ = '\n';
+    (void)text_put(&at, group);
+    return span_of(dst, (size_t)(at - dst));
+}
+
+static struct group_names *group_find(struct naming *n, struct span namespace_id, struct span group)
+{
+    char bytes[GROUP_KEY_MAX];
+    struct span key = group_key(namespace_id, group, bytes);
+    struct group_names *g = NULL;
+    if (key.len > 0) {
+        HASH_FIND(hh, n->groups, key.data, key.len, g);
+    }
+    return g;
+}
+
+static struct group_names *group_obtain(struct naming *n, const struct service_name *name)
+{
+    struct group_names *g = group_find(n, name->namespace_id, name->group);
+    if (g) {
+        return g;
+    }
+    char bytes[GROUP_KEY_MAX];
+    struct span key = group_key(name->namespace_id, name->group, bytes);
+    ASSERT(key.len > 0);
+    g = mem_zalloc(1, sizeof(*g) + key.len);
+    memcpy(g->key, key.data, key.len);
+    g->key_len = key.len;
+    g->sorted = true;
+    HASH_ADD_KEYPTR(hh, n->groups, g->key, g->key_len, g);
+    return g;
+}
+
+static void group_add(struct naming *n, struct service *s)
+{
+    struct group_names *g = group_obtain(n, &s->name);
+    if (g->count == g->cap) {
+        g->cap = g->cap ? g->cap * 2 : 8;
+        g->list = mem_realloc(g->list, g->cap, sizeof(struct service *));
+    }
+    g->sorted = g->sorted &&
+                (g->count == 0 || span_cmp(g->list[g->count - 1]->name.name, s->name.name) < 0);
+    s->group = g;
+    s->group_at = g->count;
+    g->list[g->count++] = s;
+}
+
+/* The last one takes its place. */
+static void group_remove(struct naming *n, struct service *s)
+{
+    struct group_names *g = s->group;
+    struct service *last = g->list[g->count - 1];
+    ASSERT(g->list[s->group_at] == s);
+    if (last != s) {
+        g->list[s->group_at] = last;
+        last->group_at = s->group_at;
+        g->sorted = false;
+    }
+    g->count--;
+    s->group = NULL;
+    if (g->count == 0) {
+        HASH_DELETE(hh, n->groups, g);
+        mem_free(g->list);
+        mem_free(g);
+    }
+}
+
+void service_set_exists(struct naming *n, struct service *s, bool ephemeral)
+{
+    ASSERT(!s->exists);
+    s->exists = true;
+    s->ephemeral = ephemeral;
+    s->stale = true;
+    n->service_count++;
+    group_add(n, s);
+}
+
+void service_set_gone(struct naming *n, struct service *s)
+{
+    ASSERT(s->exists);
+    ASSERT(s->publication_count == 0);
+    ASSERT(s->shown_count == 0);
+    s->exists = false;
+    s->ephemeral = false;
+    n->service_count--;
+    group_remove(n, s);
+    record_clear(s);
+    slots_clear(s);
+    mem_free(s->removals);
+    s->removals = NULL;
+    s->removals_count = 0;
+    view_remove(n->view, span_of(s->key, s->key_len));
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct service *x = *(struct service *const *)a;
+    const struct service *y = *(struct service *const *)b;
+    return span_cmp(x->name.name, y->name.name);
+}
+
+struct service *const *service_group_sorted(struct naming *n, struct span namespace_id,
+                                            struct span group, size_t *ret_count)
+{
+    struct group_names *g = group_find(n, namespace_id, group);
+    *ret_count = g ? g->count : 0;
+    if (!g) {
+        return NULL;
+    }
+    if (!g->sorted) {
+        qsort(g->list, g->count, sizeof(struct service *), by_name);
+        for (size_t i = 0; i < g->count; i++) {
+            g->list[i]->group_at = i;
+        }
+        g->sorted = true;
+    }
+    return g->list;
+}
+
+/* "ip port cluster": a blank stands in no checked ip or cluster. */
+#define SLOT_KEY_MAX (NAME_IP_MAX * 4 + NAME_CLUSTER_MAX * 4 + 8)
+
+static struct span slot_key(struct span ip, uint16_t port, struct span cluster,
+                            char dst[SLOT_KEY_MAX])
+{
+    if (ip.len + cluster.len + 8 > SLOT_KEY_MAX) {
+        return (struct span){0};
+    }
+    char *at = dst;
+    (void)text_put(&at, ip);
+    *at++ = ' ';
+    char digits[8];
+    size_t len = 0;
+    do {
+        digits[len++] = (char)('0' + port % 10);
+        port /= 10;
+    } while (port > 0);
+    while (len > 0) {
+        *at++ = digits[--len];
+    }
+    *at++ = ' ';
+    (void)text_put(&at, cluster);
+    return span_of(dst, (size_t)(at - dst));
+}
+
+struct instance_slot *instance_slot_find(const struct service *s, struct span ip, uint16_t port,
+                                         struct span cluster)
+{
+    char bytes[SLOT_KEY_MAX];
+    struct span key = slot_key(ip, port, cluster, bytes);
+    struct instance_slot *slot = NULL;
+    if (key.len > 0) {
+        HASH_FIND(hh, s->slots, key.data, key.len, slot);
+    }
+    return slot;
+}
+
+struct instance_slot *instance_slot_obtain(struct service *s, struct span ip, uint16_t port,
+                                           struct span cluster)
+{
+    struct instance_slot *slot = instance_slot_find(s, ip, port, cluster);
+    if (slot) {
+        return slot;
+    }
+    char bytes[SLOT_KEY_MAX];
+    struct span key = slot_key(ip, port, cluster, bytes);
+    ASSERT(key.len > 0);
+    slot = mem_zalloc(1, sizeof(*slot) + key.len);
+    memcpy(slot->key, key.data, key.len);
+    slot->key_len = key.len;
+    HASH_ADD_KEYPTR(hh, s->slots, slot->key, slot->key_len, slot);
+    return slot;
+}
+
+void instance_slot_release(struct service *s, struct instance_slot *slot)
+{
+    if (slot->newest || slot->overlay) {
+        return;
+    }
+    HASH_DELETE(hh, s->slots, slot);
+    mem_free(slot);
+}
+
+void instance_slot_address(const struct instance_slot *slot, struct span *ret_ip,
+                           uint16_t *ret_port, struct span *ret_cluster)
+{
+    struct span rest = span_of(slot->key, slot->key_len);
+    *ret_ip = span_cut(&rest, ' ');
+    long long port = 0;
+    bool is_port = span_int(span_cut(&rest, ' '), &port);
+    ASSERT(is_port);
+    *ret_port = (uint16_t)port;
+    *ret_cluster = rest;
+}
+
+static void entries_free(struct naming *n, struct publication *p)
+{
+    beat_forget(n, p);
+    struct entry *e = p->entries;
+    while (e) {
+        struct entry *next = e->next;
+        e->slot->newest = NULL;
+        instance_unref(e->published);
+        instance_unref(e->effective);
+        mem_free(e);
+        e = next;
+    }
+    mem_free(p);
+}
+
+static void clients_clear(struct naming *n)
+{
+    struct client *c = NULL;
+    struct client *next = NULL;
+    HASH_ITER(hh, n->clients, c, next)
+    {
+        struct publication *p = NULL;
+        struct publication *p_next = NULL;
+        HASH_ITER(hh, c->publications, p, p_next)
+        {
+            HASH_DELETE(hh, c->publications, p);
+            c->publication_count--;
+            p->service->publication_count--;
+            n->instance_count -= p->count;
+            entries_free(n, p);
+        }
+        bool freed = client_release(n, c);
+        ASSERT(freed);
+    }
+}
+
+void naming_clear(struct naming *n)
+{
+    clients_clear(n);
+    struct service *s = NULL;
+    struct service *next = NULL;
+    HASH_ITER(hh, n->services, s, next)
+    {
+        s->publications = NULL;
+        s->shown_count = 0;
+        s->healthy_count = 0;
+        s->touched = false;
+        if (s->exists) {
+            service_set_gone(n, s);
+        }
+        bool freed = service_release(n, s);
+        ASSERT(freed);
+    }
+}
+
+static size_t check_publications(const struct service *s)
+{
+    size_t count = 0;
+    size_t entries = 0;
+    for (const struct publication *p = s->publications; p; p = p->service_next) {
+        ASSERT(p->service == s);
+        ASSERT(!p->service_next || p->service_next->service_prev == p);
+        ASSERT(publication_find(p->client, s) == p);
+        size_t own = 0;
+        for (const struct entry *e = p->entries; e; e = e->next) {
+            ASSERT(e->publication == p);
+            ASSERT(!e->slot->mine);
+            ASSERT((e->shown_at != ENTRY_HIDDEN) == (e->slot->newest == e));
+            own++;
+        }
+        ASSERT(own == p->count);
+        entries += own;
+        count++;
+    }
+    ASSERT(count == s->publication_count);
+    return entries;
+}
+
+static void check_shown(const struct service *s)
+{
+    size_t healthy = 0;
+    for (size_t i = 0; i < s->shown_count; i++) {
+        const struct entry *e = s->shown[i];
+        ASSERT(e->shown_at == i);
+        ASSERT(e->slot->newest == e);
+        healthy += e->effective->healthy;
+    }
+    ASSERT(healthy == s->healthy_count);
+}
+
+static size_t check_slots(const struct service *s)
+{
+    size_t shown = 0;
+    size_t overlays = 0;
+    size_t entries = 0;
+    for (const struct instance_slot *slot = s->slots; slot; slot = slot->hh.next) {
+        ASSERT(slot->newest || slot->overlay);
+        ASSERT(!slot->overlay || (slot->overlay->unused_since_ms == 0) == (slot->newest != NULL));
+        shown += slot->newest != NULL;
+        overlays += slot->overlay != NULL;
+        for (const struct entry *e = slot->newest; e; e = e->key_older) {
+            ASSERT(!e->key_older || e->key_older->key_newer == e);
+            ASSERT(e->slot == slot);
+            entries++;
+        }
+    }
+    ASSERT(shown == s->shown_count);
+    ASSERT(overlays == s->overlay_count);
+    return entries;
+}
+
+static size_t check_service(const struct naming *n, const struct service *s)
+{
+    size_t entries = check_publications(s);
+    check_shown(s);
+    size_t chained = check_slots(s);
+    ASSERT(chained == entries);
+    ASSERT(s->exists || entries == 0);
+    ASSERT(s->exists == (s->group != NULL));
+    ASSERT(!s->group || s->group->list[s->group_at] == s);
+    ASSERT(!s->touched);
+    (void)n;
+    return entries;
+}
+
+void naming_check(const struct naming *n)
+{
+    size_t services = 0;
+    size_t entries = 0;
+    for (const struct service *s = n->services; s; s = s->hh.next) {
+        entries += check_service(n, s);
+        services += s->exists;
+    }
+    ASSERT(services == n->service_count);
+    ASSERT(entries == n->instance_count);
+    size_t counts[ARRAY_LEN(n->client_counts)] = {0};
+    for (const struct client *c = n->clients; c; c = c->hh.next) {
+        ASSERT(HASH_COUNT(c->publications) == c->publication_count);
+        ASSERT(c->publication_count > 0 || c->subscription_count > 0 || c->conn != 0);
+        counts[c->kind]++;
+    }
+    for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
+        ASSERT(counts[k] == n->client_counts[k]);
+    }
+}
