@@ -91,15 +91,15 @@ static char *arena_more(struct arena *a, size_t step)
     return b->data;
 }
 
-/* size bytes that are not initialised; NULL past max. */
-static char *arena_grab(struct arena *a, size_t size)
+/* size bytes that are not initialised; NULL past limit. */
+static char *arena_grab(struct arena *a, size_t size, size_t limit)
 {
-    if (size > a->max || a->max - size < ARENA_ALIGN) {
+    if (size > limit || limit - size < ARENA_ALIGN) {
         return NULL;
     }
     size_t step = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
     step = step ? step : ARENA_ALIGN;
-    if (step > a->max - a->used) {
+    if (a->used > limit || step > limit - a->used) {
         return NULL;
     }
     a->used += step;
@@ -115,25 +115,33 @@ static char *arena_grab(struct arena *a, size_t size)
 
 void *arena_try(struct arena *a, size_t size)
 {
-    char *piece = arena_grab(a, size);
+    char *piece = arena_grab(a, size, a->max);
     if (piece) {
         memset(piece, 0, size);
     }
     return piece;
 }
 
+/* For sizes that are already bounded. */
+static char *arena_must(struct arena *a, size_t size)
+{
+    size_t limit = a->max < SIZE_MAX - ARENA_SPARE ? a->max + ARENA_SPARE : SIZE_MAX;
+    char *piece = arena_grab(a, size, limit);
+    ASSERT(piece);
+    return piece;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
-    char *piece = arena_try(a, size);
-    ASSERT(piece);
+    char *piece = arena_must(a, size);
+    memset(piece, 0, size);
     return piece;
 }
 
 char *arena_str(struct arena *a, struct span s)
 {
     ASSERT(s.len < SIZE_MAX);
-    char *copy = arena_grab(a, s.len + 1);
-    ASSERT(copy);
+    char *copy = arena_must(a, s.len + 1);
     if (s.len > 0) {
         memcpy(copy, s.data, s.len);
     }
@@ -157,8 +165,7 @@ struct span arena_printf(struct arena *a, const char *fmt, ...)
     if ((size_t)len < sizeof text) {
         return arena_span(a, span_of(text, (size_t)len));
     }
-    char *copy = arena_grab(a, (size_t)len + 1);
-    ASSERT(copy);
+    char *copy = arena_must(a, (size_t)len + 1);
     va_start(args, fmt);
     int again = vsnprintf(copy, (size_t)len + 1, fmt, args);
     va_end(args);

@@ -1,8 +1,9 @@
 /* A bump allocator for what lives as long as one request: many small pieces, freed together.
  *
  * Thread:  one at a time; ownership may move with the request (release by a queue's lock).
- * Limits:  arena_init's max bytes; past it arena_alloc returns NULL only from arena_try, otherwise
- *          it is a bug (abort), because sizes from clients are checked first.
+ * Limits:  arena_init's max bytes for arena_try, whose sizes input decides: NULL past it. The
+ *          others are for sizes that are already bounded and may take ARENA_SPARE more, so that
+ *          input that fills the arena to the brim leaves them room; past that it is a bug (abort).
  */
 #ifndef NACRE_BASE_ARENA_H
 #define NACRE_BASE_ARENA_H
@@ -11,6 +12,8 @@
 
 #include "base/macros.h"
 #include "base/span.h"
+
+#define ARENA_SPARE (1u << 20)
 
 struct arena_block;
 
@@ -29,7 +32,7 @@ void arena_init(struct arena *a, size_t max);
 /* Free everything; the arena is as after arena_init. */
 void arena_close(struct arena *a);
 
-/* size zeroed bytes aligned for any type. Aborts past max: for sizes that are already bounded. */
+/* size zeroed bytes aligned for any type. Aborts past max and ARENA_SPARE. */
 MUST_USE void *arena_alloc(struct arena *a, size_t size);
 
 /* As arena_alloc, NULL past max: for sizes that input decides. */

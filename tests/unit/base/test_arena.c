@@ -116,18 +116,34 @@ static void test_arena_printf__short_and_long(void **state)
     arena_close(&a);
 }
 
+/* What input may fill is full, and still the few pieces of bounded size that a request needs are
+ * there. */
+static void test_arena_alloc__brim_full_of_input__has_spare_room(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1600);
+    while (arena_try(&a, 16)) {
+    }
+    assert_int_equal(a.used, 1600);
+    assert_non_null(arena_alloc(&a, 400));
+    assert_int_equal(arena_printf(&a, "%s", "text").len, 4);
+    assert_null(arena_try(&a, 1));
+    arena_close(&a);
+}
+
 static void alloc_past_max(void)
 {
     struct arena a;
     arena_init(&a, 100);
-    (void)!arena_alloc(&a, 200);
+    (void)!arena_alloc(&a, 200 + ARENA_SPARE);
 }
 
 static void span_past_max(void)
 {
     struct arena a;
     arena_init(&a, 100);
-    char text[200] = "";
+    static char text[200 + ARENA_SPARE];
     (void)arena_span(&a, span_of(text, sizeof text));
 }
 
@@ -148,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_arena__large_piece__leaves_the_small_block_in_use),
         cmocka_unit_test(test_arena_span__is_a_copy_with_nul),
         cmocka_unit_test(test_arena_printf__short_and_long),
+        cmocka_unit_test(test_arena_alloc__brim_full_of_input__has_spare_room),
         cmocka_unit_test(test_arena_alloc__past_max__aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
