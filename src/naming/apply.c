@@ -6,41 +6,43 @@
 #include "api/v2_codes.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "naming/beat.h"
 #include "naming/naming_op.h"
 #include "naming/overlay.h"
 
 static void touch(struct service *s, const struct naming_op *op, struct changes *changes)
 {
+    if (s->touched) {
+        return;
+    }
     s->revision++;
     s->updated_ms = op->time_ms;
-    if (!s->touched) {
-        s->touched = true;
-        s->touched_next = changes->touched;
-        changes->touched = s;
-    }
+    s->touched = true;
+    s->touched_next = changes->touched;
+    changes->touched = s;
 }
 
-static void copy_cut(char *dst, size_t size, struct span s)
+/* The ring grows as it fills: most services lose few instances, and there are very many. */
+static struct removal *removal_next(struct service *s)
 {
-    size_t len = s.len < size - 1 ? s.len : size - 1;
-    memcpy(dst, s.data, len);
-    dst[len] = '\0';
+    unsigned count = s->removals_count++;
+    bool is_full = (count & (count - 1)) == 0; /* 0, 1, 2, 4, 8: the sizes it grows through */
+    if (is_full && count < SERVICE_REMOVALS_KEPT) {
+        s->removals = mem_realloc(s->removals, count ? 2 * count : 1, sizeof(*s->removals));
+    }
+    return &s->removals[count % SERVICE_REMOVALS_KEPT];
 }
 
 /* Remember why i went. Takes no reference: changes hold one until they are closed. */
 static void remember(struct service *s, const struct instance *i, enum removal_reason reason,
                      int64_t time_ms)
 {
-    if (!s->removals) {
-        s->removals = mem_zalloc(SERVICE_REMOVALS_KEPT, sizeof(*s->removals));
-    }
-    struct removal *r = &s->removals[s->removals_count++ % SERVICE_REMOVALS_KEPT];
-    r->time_ms = time_ms;
-    r->reason = reason;
+    struct removal *r = removal_next(s);
+    *r = (struct removal){.time_ms = time_ms, .reason = reason};
     (void)snprintf(r->what, sizeof(r->what), "%.*s:%u#%.*s", SPAN_ARG(i->ip), (unsigned)i->port,
                    SPAN_ARG(i->cluster));
-    copy_cut(r->client, sizeof(r->client), i->client);
+    (void)snprintf(r->client, sizeof(r->client), "%.*s", SPAN_ARG(i->client));
 }
 
 static void removed(struct service *s, struct instance *i, enum removal_reason reason,
@@ -311,6 +313,10 @@ static int apply_publish(struct naming *n, const struct naming_op *op, struct ch
     }
     publish_sweep(n, p, op, changes);
     touch(s, op, changes);
+    if (p->count == 0) {
+        /* An empty batch: whoever publishes nothing does not keep the service. */
+        publication_remove(n, p, REMOVAL_REPLACED, op, changes);
+    }
     return 0;
 }
 
@@ -458,14 +464,15 @@ static int apply_service_remove(struct naming *n, const struct naming_op *op,
     if (!op->is_explicit && s->has_record) {
         return 0;
     }
-    service_set_gone(n, s);
     touch(s, op, changes);
+    service_set_gone(n, s);
     return 0;
 }
 
 int naming_apply(struct naming *n, const struct naming_op *op, struct changes *changes,
                  struct fail *fail)
 {
+    ASSERT_ON(THREAD_CORE);
     switch (op->kind) {
     case NAMING_OP_PUBLISH:
         return apply_publish(n, op, changes, fail);
@@ -487,6 +494,7 @@ int naming_apply(struct naming *n, const struct naming_op *op, struct changes *c
 
 void changes_close(struct naming *n, struct changes *changes)
 {
+    ASSERT_ON(THREAD_CORE);
     for (size_t i = 0; i < changes->removed_count; i++) {
         instance_unref(changes->removed[i].instance);
     }

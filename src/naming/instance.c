@@ -9,19 +9,22 @@
 /* Room for what is not the instance's own text; more is found when it is needed. */
 #define INSTANCE_JSON_HINT 512
 
-static struct span metadata_find(const struct instance_pair *pairs, size_t count, struct span key)
+/* The pair of key; NULL when absent. An empty value may have no data: only the pair tells. */
+static const struct instance_pair *pair_find(const struct instance_pair *pairs, size_t count,
+                                             struct span key)
 {
     for (size_t i = 0; i < count; i++) {
         if (span_eq(pairs[i].key, key)) {
-            return pairs[i].value;
+            return &pairs[i];
         }
     }
-    return (struct span){0};
+    return NULL;
 }
 
 int64_t instance_data_millis(const struct instance_data *d, const char *key, int64_t dflt)
 {
-    struct span text = metadata_find(d->metadata, d->metadata_count, span_str(key));
+    const struct instance_pair *pair = pair_find(d->metadata, d->metadata_count, span_str(key));
+    struct span text = pair ? pair->value : (struct span){0};
     long long ms = 0;
     /* ^\d+$ in Nacos: no sign. */
     bool is_number = text.len > 0 && text.data[0] >= '0' && text.data[0] <= '9';
@@ -47,12 +50,12 @@ static void put_getters(struct json_out *j, const struct instance_data *d)
     json_kint(j, "instanceHeartBeatTimeOut",
               instance_data_millis(d, "preserved.heart.beat.timeout", 15000));
     json_kint(j, "ipDeleteTimeout", instance_data_millis(d, "preserved.ip.delete.timeout", 30000));
-    struct span generator =
-        metadata_find(d->metadata, d->metadata_count, SPAN("preserved.instance.id.generator"));
+    const struct instance_pair *generator =
+        pair_find(d->metadata, d->metadata_count, SPAN("preserved.instance.id.generator"));
     if (d->metadata_count == 0) {
         json_kstr(j, "instanceIdGenerator", SPAN("simple"));
-    } else if (generator.data) {
-        json_kstr(j, "instanceIdGenerator", generator);
+    } else if (generator) {
+        json_kstr(j, "instanceIdGenerator", generator->value);
     }
 }
 
@@ -174,7 +177,8 @@ void instance_unref(struct instance *i)
 
 struct span instance_metadata(const struct instance *i, const char *key)
 {
-    return metadata_find(i->metadata, i->metadata_count, span_str(key));
+    const struct instance_pair *pair = pair_find(i->metadata, i->metadata_count, span_str(key));
+    return pair ? pair->value : (struct span){0};
 }
 
 struct span instance_id_simple(const struct instance_data *d, struct span raw_cluster,

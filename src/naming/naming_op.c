@@ -239,10 +239,14 @@ static int check_reason(enum removal_reason reason, struct fail *fail)
     return 0;
 }
 
-static int check_kind(enum client_kind kind, struct fail *fail)
+static int check_kind(const struct naming_op *op, struct fail *fail)
 {
-    if (kind < CLIENT_CONNECTION || kind > CLIENT_PERSISTENT) {
-        return fail_set(fail, E_INVALID, "kind of client: %d is unknown", (int)kind);
+    if (op->client_kind < CLIENT_CONNECTION || op->client_kind > CLIENT_PERSISTENT) {
+        return fail_set(fail, E_INVALID, "kind of client: %d is unknown", (int)op->client_kind);
+    }
+    if (op->ephemeral != (op->client_kind != CLIENT_PERSISTENT)) {
+        return fail_set(fail, E_INVALID, "kind of client: %d publishes no %s instances",
+                        (int)op->client_kind, op->ephemeral ? "ephemeral" : "persistent");
     }
     return 0;
 }
@@ -260,32 +264,22 @@ static int check_pairs(const struct instance_pair *pairs, size_t count, struct f
     return 0;
 }
 
-static int check_address(struct span ip, int64_t port, struct span cluster, struct fail *fail)
-{
-    if (span_empty(ip) || span_empty(cluster)) {
-        return fail_set(fail, E_INVALID, "instance: ip or cluster is missing");
-    }
-    struct instance_data d = {.ip = ip, .port = port, .cluster = cluster};
-    return name_check_instance(&d, fail);
-}
-
 static int check_instance(const struct instance_data *d, struct fail *fail)
 {
-    int err = check_address(d->ip, d->port, d->cluster, fail);
-    if (!err) {
-        err = name_check_instance(d, fail);
+    if (span_empty(d->ip) || span_empty(d->cluster)) {
+        return fail_set(fail, E_INVALID, "instance: ip or cluster is missing");
     }
-    if (!err && !(d->weight >= 0.0 && d->weight <= INSTANCE_WEIGHT_MAX)) {
-        err = fail_set(fail, E_INVALID, "weight: expected 0 to %g", INSTANCE_WEIGHT_MAX);
+    if (!(d->weight >= 0.0 && d->weight <= INSTANCE_WEIGHT_MAX)) {
+        return fail_set(fail, E_INVALID, "weight: expected 0 to %g", INSTANCE_WEIGHT_MAX);
     }
-    return err ? err : check_pairs(d->metadata, d->metadata_count, fail);
+    return name_check_instance(d, fail);
 }
 
 static int check_publish(const struct naming_op *op, struct fail *fail)
 {
     int err = check_client(op->client, fail);
     if (!err) {
-        err = check_kind(op->client_kind, fail);
+        err = check_kind(op, fail);
     }
     if (!err && op->instances_count > INSTANCE_BATCH_MAX) {
         err = fail_set(fail, E_INVALID, "instances: at most %d, got %zu", INSTANCE_BATCH_MAX,
@@ -299,10 +293,13 @@ static int check_publish(const struct naming_op *op, struct fail *fail)
 
 static int check_overlay(const struct naming_op *op, struct fail *fail)
 {
-    int err = check_address(op->ip, op->port, op->cluster, fail);
-    if (!err && op->has_weight && !(op->weight >= 0.0 && op->weight <= INSTANCE_WEIGHT_MAX)) {
-        err = fail_set(fail, E_INVALID, "weight: expected 0 to %g", INSTANCE_WEIGHT_MAX);
-    }
+    struct instance_data address = {
+        .ip = op->ip,
+        .port = op->port,
+        .cluster = op->cluster,
+        .weight = op->has_weight ? op->weight : 1.0,
+    };
+    int err = check_instance(&address, fail);
     if (!err && op->metadata_remove_count > METADATA_REMOVE_MAX) {
         err = fail_set(fail, E_INVALID, "keys to remove: at most %d", METADATA_REMOVE_MAX);
     }
@@ -323,6 +320,10 @@ static int check_service_put(const struct naming_op *op, struct fail *fail)
 
 int naming_op_check(const struct naming_op *op, struct fail *fail)
 {
+    if (op->time_ms <= 0) {
+        return fail_set(fail, E_INVALID, "time: expected milliseconds since 1970, got %lld",
+                        (long long)op->time_ms);
+    }
     int err = op->kind == NAMING_OP_CLIENT_GONE ? 0 : name_check(&op->service, fail);
     if (err) {
         return err;

@@ -213,6 +213,8 @@ void service_set_gone(struct naming *n, struct service *s)
     mem_free(s->removals);
     s->removals = NULL;
     s->removals_count = 0;
+    s->revision = 0;
+    s->updated_ms = 0;
     view_remove(n->view, span_of(s->key, s->key_len));
 }
 
@@ -384,10 +386,12 @@ static size_t check_publications(const struct service *s)
         for (const struct entry *e = p->entries; e; e = e->next) {
             ASSERT(e->publication == p);
             ASSERT(!e->slot->mine);
+            ASSERT(!e->fresh);
             ASSERT((e->shown_at != ENTRY_HIDDEN) == (e->slot->newest == e));
             own++;
         }
         ASSERT(own == p->count);
+        ASSERT(own > 0);
         entries += own;
         count++;
     }
@@ -407,6 +411,24 @@ static void check_shown(const struct service *s)
     ASSERT(healthy == s->healthy_count);
 }
 
+/* Newest first, every entry of the slot's address, only the newest with the overlay over it. */
+static size_t check_chain(const struct service *s, const struct instance_slot *slot)
+{
+    size_t entries = 0;
+    ASSERT(!slot->newest || !slot->newest->key_newer);
+    for (const struct entry *e = slot->newest; e; e = e->key_older) {
+        const struct instance *i = e->published;
+        ASSERT(e->slot == slot);
+        ASSERT(e->publication->service == s);
+        ASSERT(!e->key_older || e->key_older->key_newer == e);
+        ASSERT(instance_slot_find(s, i->ip, i->port, i->cluster) == slot);
+        ASSERT(i->ephemeral == s->ephemeral);
+        ASSERT(e->effective == i || (slot->overlay && e == slot->newest));
+        entries++;
+    }
+    return entries;
+}
+
 static size_t check_slots(const struct service *s)
 {
     size_t shown = 0;
@@ -414,51 +436,103 @@ static size_t check_slots(const struct service *s)
     size_t entries = 0;
     for (const struct instance_slot *slot = s->slots; slot; slot = slot->hh.next) {
         ASSERT(slot->newest || slot->overlay);
+        ASSERT(!slot->mine);
         ASSERT(!slot->overlay || (slot->overlay->unused_since_ms == 0) == (slot->newest != NULL));
         shown += slot->newest != NULL;
         overlays += slot->overlay != NULL;
-        for (const struct entry *e = slot->newest; e; e = e->key_older) {
-            ASSERT(!e->key_older || e->key_older->key_newer == e);
-            ASSERT(e->slot == slot);
-            entries++;
-        }
+        entries += check_chain(s, slot);
     }
     ASSERT(shown == s->shown_count);
     ASSERT(overlays == s->overlay_count);
     return entries;
 }
 
+/* One that does not exist is as if it had never existed, but for this node's subscribers. */
+static void check_gone(const struct service *s)
+{
+    ASSERT(!s->group);
+    ASSERT(!s->has_record);
+    ASSERT(!s->metadata);
+    ASSERT(!s->selector);
+    ASSERT(!s->slots);
+    ASSERT(s->publication_count == 0);
+    ASSERT(s->removals_count == 0);
+    ASSERT(s->revision == 0);
+    ASSERT(s->subscriber_count > 0);
+}
+
 static size_t check_service(const struct naming *n, const struct service *s)
 {
+    struct service *found = NULL;
+    HASH_FIND(hh, n->services, s->key, s->key_len, found);
+    ASSERT(found == s);
+    ASSERT(!s->touched);
     size_t entries = check_publications(s);
     check_shown(s);
     size_t chained = check_slots(s);
     ASSERT(chained == entries);
-    ASSERT(s->exists || entries == 0);
-    ASSERT(s->exists == (s->group != NULL));
-    ASSERT(!s->group || s->group->list[s->group_at] == s);
-    ASSERT(!s->touched);
-    (void)n;
+    if (!s->exists) {
+        check_gone(s);
+        return 0;
+    }
+    ASSERT(s->group->list[s->group_at] == s);
+    ASSERT(s->removals || s->removals_count == 0);
     return entries;
+}
+
+static size_t check_groups(const struct naming *n)
+{
+    size_t services = 0;
+    for (const struct group_names *g = n->groups; g; g = g->hh.next) {
+        ASSERT(g->count > 0);
+        for (size_t i = 0; i < g->count; i++) {
+            ASSERT(g->list[i]->group == g);
+            ASSERT(g->list[i]->group_at == i);
+            ASSERT(!g->sorted || i == 0 || by_name(&g->list[i - 1], &g->list[i]) < 0);
+        }
+        services += g->count;
+    }
+    return services;
+}
+
+/* Returns how many publications all clients have. */
+static size_t check_clients(const struct naming *n)
+{
+    size_t publications = 0;
+    size_t attached = 0;
+    size_t counts[ARRAY_LEN(n->client_counts)] = {0};
+    for (const struct client *c = n->clients; c; c = c->hh.next) {
+        struct client *found = NULL;
+        HASH_FIND(hh, n->clients, c->id, c->id_len, found);
+        ASSERT(found == c);
+        ASSERT(HASH_COUNT(c->publications) == c->publication_count);
+        ASSERT(c->publication_count > 0 || c->subscription_count > 0 || c->conn != 0);
+        publications += c->publication_count;
+        attached += c->conn != 0;
+        counts[c->kind]++;
+    }
+    ASSERT(attached == HASH_CNT(hh_conn, n->by_conn));
+    for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
+        ASSERT(counts[k] == n->client_counts[k]);
+    }
+    return publications;
 }
 
 void naming_check(const struct naming *n)
 {
-    size_t services = 0;
+    size_t existing = 0;
     size_t entries = 0;
+    size_t publications = 0;
+    size_t subscribers = 0;
     for (const struct service *s = n->services; s; s = s->hh.next) {
         entries += check_service(n, s);
-        services += s->exists;
+        existing += s->exists;
+        publications += s->publication_count;
+        subscribers += s->subscriber_count;
     }
-    ASSERT(services == n->service_count);
+    ASSERT(existing == n->service_count);
+    ASSERT(existing == check_groups(n));
     ASSERT(entries == n->instance_count);
-    size_t counts[ARRAY_LEN(n->client_counts)] = {0};
-    for (const struct client *c = n->clients; c; c = c->hh.next) {
-        ASSERT(HASH_COUNT(c->publications) == c->publication_count);
-        ASSERT(c->publication_count > 0 || c->subscription_count > 0 || c->conn != 0);
-        counts[c->kind]++;
-    }
-    for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
-        ASSERT(counts[k] == n->client_counts[k]);
-    }
+    ASSERT(publications == check_clients(n));
+    ASSERT(subscribers == n->subscription_count);
 }

@@ -14,11 +14,11 @@ static void value_destroy(struct view_value *base)
     mem_free(v);
 }
 
-/* healthy/enabled <= threshold; with threshold 0 that is when none is healthy (semantics.md 1.6).
- */
+/* healthy/enabled <= threshold in single precision, as Nacos computes it: 0.29 of 100 protects at
+ * 29. With threshold 0 that is when none is healthy (semantics.md 1.6). */
 static bool protects(bool has_record, double threshold, size_t healthy, size_t enabled)
 {
-    return has_record && enabled > 0 && (double)healthy <= threshold * (double)enabled;
+    return has_record && enabled > 0 && (float)healthy / (float)enabled <= (float)threshold;
 }
 
 /* The piece of one instance; protection shows it as healthy. */
@@ -35,20 +35,44 @@ static void put_host(struct json_out *j, const struct instance *i, bool protecti
                           i->json.len - i->healthy_off - false_len));
 }
 
-static struct buf *build_hosts(const struct service_value *v, size_t bytes)
+static bool selected(const struct instance *i, const struct service_query *q)
 {
-    struct json_out j;
-    json_init(&j, bytes + v->count + 8);
-    json_array(&j);
+    return i->enabled && (!q->healthy_only || i->healthy) &&
+           name_cluster_in(q->clusters, i->cluster);
+}
+
+/* The array of what q asks for, whether it is protected, and what it was taken from. */
+struct hosts {
+    size_t count;
+    size_t healthy;
+    bool protecting;
+    struct buf *array; /* one reference */
+};
+
+static struct hosts build_hosts(const struct service_value *v, const struct service_query *q)
+{
+    struct hosts h = {0};
+    size_t bytes = 0;
     for (size_t i = 0; i < v->count; i++) {
-        if (v->instances[i]->enabled) {
-            put_host(&j, v->instances[i], v->protecting);
+        const struct instance *it = v->instances[i];
+        if (selected(it, q)) {
+            h.count++;
+            h.healthy += it->healthy;
+            bytes += it->json.len + 1;
+        }
+    }
+    h.protecting = protects(v->has_record, v->protect_threshold, h.healthy, h.count);
+    struct json_out j;
+    json_init(&j, bytes + 2);
+    json_array(&j);
+    for (size_t i = 0; h.count > 0 && i < v->count; i++) {
+        if (selected(v->instances[i], q)) {
+            put_host(&j, v->instances[i], h.protecting);
         }
     }
     json_array_end(&j);
-    struct buf *hosts = json_take(&j);
-    json_close(&j);
-    return hosts;
+    h.array = json_take(&j);
+    return h;
 }
 
 struct service_value *service_value_build(const struct service *s)
@@ -63,56 +87,22 @@ struct service_value *service_value_build(const struct service *s)
     atomic_init(&v->base.refs, 1);
     v->base.destroy = value_destroy;
     v->instances = (struct instance **)(void *)(v + 1);
-    size_t bytes = 0;
     for (size_t i = 0; i < v->count; i++) {
-        struct instance *it = instance_ref(s->shown[i]->effective);
-        v->instances[i] = it;
-        if (it->enabled) {
-            v->enabled++;
-            v->healthy += it->healthy;
-            bytes += it->json.len;
-        }
+        v->instances[i] = instance_ref(s->shown[i]->effective);
     }
-    v->protecting = protects(v->has_record, v->protect_threshold, v->healthy, v->enabled);
-    v->hosts = build_hosts(v, bytes);
+    struct hosts all = build_hosts(v, &(struct service_query){0});
+    v->enabled = all.count;
+    v->healthy = all.healthy;
+    v->protecting = all.protecting;
+    v->hosts = all.array;
     return v;
 }
 
-static bool is_blank(struct span clusters)
+/* True when the whole list answers q: no cluster is asked for, and none is left out as unhealthy.
+ */
+static bool is_whole(const struct service_value *v, const struct service_query *q)
 {
-    return span_empty(span_trim(clusters));
-}
-
-static bool selected(const struct instance *i, const struct service_query *q)
-{
-    return i->enabled && (!q->healthy_only || i->healthy) &&
-           name_cluster_in(q->clusters, i->cluster);
-}
-
-/* The hosts that q asks for, and whether they are protected; one reference. */
-static struct buf *filter_hosts(const struct service_value *v, const struct service_query *q,
-                                bool *ret_protecting)
-{
-    size_t enabled = 0;
-    size_t healthy = 0;
-    for (size_t i = 0; i < v->count; i++) {
-        bool take = selected(v->instances[i], q);
-        enabled += take;
-        healthy += take && v->instances[i]->healthy;
-    }
-    *ret_protecting = protects(v->has_record, v->protect_threshold, healthy, enabled);
-    struct json_out j;
-    json_init(&j, 256 + enabled * 384);
-    json_array(&j);
-    for (size_t i = 0; i < v->count; i++) {
-        if (selected(v->instances[i], q)) {
-            put_host(&j, v->instances[i], *ret_protecting);
-        }
-    }
-    json_array_end(&j);
-    struct buf *hosts = json_take(&j);
-    json_close(&j);
-    return hosts;
+    return span_empty(span_trim(q->clusters)) && (!q->healthy_only || v->healthy == v->enabled);
 }
 
 static void put_name(struct json_out *j, const struct service_name *n, bool grouped)
@@ -142,10 +132,12 @@ void service_info_body(const struct service_value *v, const struct service_name 
 {
     bool protecting = v && v->protecting;
     struct buf *hosts = NULL;
-    if (v && (q->healthy_only || !is_blank(q->clusters))) {
-        hosts = filter_hosts(v, q, &protecting);
-    } else if (v) {
+    if (v && is_whole(v, q)) {
         hosts = buf_ref(v->hosts);
+    } else if (v) {
+        struct hosts filtered = build_hosts(v, q);
+        protecting = filtered.protecting;
+        hosts = filtered.array;
     }
     struct json_out j;
     json_init(&j, 384);
@@ -166,7 +158,6 @@ void service_info_body(const struct service_value *v, const struct service_name 
     json_object_end(&j);
     json_bytes(&j, tail);
     struct buf *text = json_take(&j);
-    json_close(&j);
     size_t len = text->len;
     body_add(ret, buf_ref(text), 0, cut);
     if (hosts) {

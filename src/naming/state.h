@@ -118,8 +118,8 @@ struct service {
     size_t publication_count;
     uint64_t revision;        /* changes so far */
     int64_t updated_ms;       /* wall time of the last change */
-    struct removal *removals; /* ring of SERVICE_REMOVALS_KEPT, the newest at (removals_count - 1) %
-                                 it; NULL when removals_count is 0 */
+    struct removal *removals; /* ring of up to SERVICE_REMOVALS_KEPT, the newest at (removals_count
+                                 - 1) % it; it grows as it fills, NULL when there were none */
     unsigned removals_count;  /* all of them, forgotten ones too */
     UT_hash_handle hh;        /* in naming->services, by view key */
     size_t key_len;
