@@ -93,7 +93,7 @@ static int run_server(const struct cli *cli)
 
 int main(int argc, char **argv)
 {
-    thread_become(THREAD_MAIN, "main");
+    thread_become(THREAD_MAIN, "nacre");
     struct cli cli;
     struct fail fail = {0};
     if (cli_parse(argc, argv, &cli, &fail) != 0) {

@@ -64,10 +64,12 @@ static const struct consensus_ops log_ops = {on_commit, on_entry_end, on_reject}
 static void open_conn(struct core *c, const struct conn_open *open)
 {
     struct fail fail = {0};
+    bool known = conn_find(c->conns, open->peer->key) != NULL;
     if (conn_register(c->conns, open, c->now, &c->out, &fail) != 0) {
         return; /* the table has emitted the close with its reason */
     }
-    const struct conn_info *info = conn_find(c->conns, open->peer->key);
+    /* A setup that comes twice gets its ack twice and changes nothing else. */
+    const struct conn_info *info = known ? NULL : conn_find(c->conns, open->peer->key);
     if (info && span_eq(info->module, SPAN("naming"))) {
         struct naming_conn conn = {
             .conn = open->peer->key,
@@ -234,6 +236,9 @@ static void *run(void *arg)
     struct core *c = arg;
     thread_become(THREAD_CORE, "core");
     loop_run(c->loop);
+    /* The state goes on the thread that owned it. */
+    naming_destroy(c->naming);
+    c->naming = NULL;
     return NULL;
 }
 

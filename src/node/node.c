@@ -19,6 +19,7 @@
 
 /* File descriptors besides those of connections: libraries, log, lock, listeners, epoll sets. */
 #define FILES_SPARE 256
+#define CONNECTIONS_LEAST 64
 #define PUSH_RETRY_MAX_MS 30000
 #define GRPC_PORT_OFFSET 1000
 #define HANDSHAKE_TIMEOUT_MS 15000
@@ -35,38 +36,54 @@ struct node {
     struct status status;
     struct api_rows features[FEATURES];
     atomic_bool ready;
+    size_t connections_max; /* what the file limit lets us take */
+    size_t http_connections_max;
     bool has_datadir, rpc_started, http_started;
 };
 
-/* gRPC's listener dies at the first EMFILE (grpc-core-in-c.md rule 6), so the limit must lie above
- * what our connection limits allow. */
-static int raise_file_limit(const struct options *o, struct fail *fail)
+/* gRPC's listener dies at the first EMFILE (grpc-core-in-c.md rule 6), so our connection limits
+ * must lie below the file limit: raise it as far as the system allows, and take fewer connections
+ * where that is not enough. */
+static int fit_connections(struct node *n, struct fail *fail)
 {
+    const struct options *o = n->options;
     uint64_t want = (uint64_t)o->connections_max + (uint64_t)o->http_connections_max + FILES_SPARE;
     struct rlimit limit = {0};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return fail_set(fail, E_IO, "cannot read the file limit: %s", strerror(errno));
     }
-    if (limit.rlim_cur >= want) {
+    struct rlimit raised = {.rlim_cur = want, .rlim_max = want};
+    if (limit.rlim_max >= want) {
+        raised.rlim_max = limit.rlim_max;
+    }
+    if (limit.rlim_cur >= want || setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+        n->connections_max = (size_t)o->connections_max;
+        n->http_connections_max = (size_t)o->http_connections_max;
         return 0;
     }
-    struct rlimit raised = {
-        .rlim_cur = want,
-        .rlim_max = limit.rlim_max < want ? (rlim_t)want : limit.rlim_max,
-    };
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
-        return 0;
+    /* Not allowed to raise it that far: all that is allowed, shared in the wanted proportion. */
+    raised = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    uint64_t have = setrlimit(RLIMIT_NOFILE, &raised) == 0 ? limit.rlim_max : limit.rlim_cur;
+    if (have < FILES_SPARE + CONNECTIONS_LEAST) {
+        return fail_set(fail, E_LIMIT,
+                        "the limit of open files is %llu; at least %d are needed: raise it "
+                        "(ulimit -n, LimitNOFILE)",
+                        (unsigned long long)have, FILES_SPARE + CONNECTIONS_LEAST);
     }
-    return fail_set(fail, E_LIMIT,
-                    "the limit of open files is %llu, but nacre.connections.max=%lld and "
-                    "nacre.http.connections.max=%lld need %llu; raise it (ulimit -n, LimitNOFILE) "
-                    "or lower these",
-                    (unsigned long long)limit.rlim_max, (long long)o->connections_max,
-                    (long long)o->http_connections_max, (unsigned long long)want);
+    double share = (double)(have - FILES_SPARE) / (double)(want - FILES_SPARE);
+    n->connections_max = (size_t)((double)o->connections_max * share);
+    n->http_connections_max = (size_t)((double)o->http_connections_max * share);
+    LOG_WARN("node",
+             "event=file_limit files=%llu wanted=%llu connections_max=%zu http_connections_max=%zu "
+             "hint=\"raise it with ulimit -n or LimitNOFILE\"",
+             (unsigned long long)have, (unsigned long long)want, n->connections_max,
+             n->http_connections_max);
+    return 0;
 }
 
-static struct core_options make_core_options(const struct options *o)
+static struct core_options make_core_options(const struct node *n)
 {
+    const struct options *o = n->options;
     return (struct core_options){
         .naming =
             {
@@ -87,7 +104,7 @@ static struct core_options make_core_options(const struct options *o)
             },
         .conn =
             {
-                .max_total = (size_t)o->connections_max,
+                .max_total = n->connections_max,
                 .max_per_ip = (size_t)o->connections_max_per_ip,
                 .persistent_by_grpc = true,
             },
@@ -144,7 +161,7 @@ static int start_http(struct node *n, struct fail *fail)
         .bind = o->server_address,
         .port = (uint16_t)o->server_port,
         .context_path = o->context_path,
-        .connections_max = (unsigned)o->http_connections_max,
+        .connections_max = (unsigned)n->http_connections_max,
         .connections_per_ip_max = (unsigned)o->http_connections_max_per_ip,
         .idle_timeout_ms = (uint32_t)o->http_idle_timeout_ms,
         .features = n->features,
@@ -170,11 +187,11 @@ static int start_all(struct node *n, struct fail *fail)
         return err;
     }
     n->has_datadir = true;
-    err = raise_file_limit(n->options, fail);
+    err = fit_connections(n, fail);
     if (err) {
         return err;
     }
-    struct core_options core = make_core_options(n->options);
+    struct core_options core = make_core_options(n);
     err = core_create(&core, &n->core, fail);
     if (err) {
         return err;
