@@ -54,8 +54,8 @@ HTTP_READ(http_read_list)
 {
     const struct http_list *m = call->msg;
     (void)fail;
-    return naming_read_info(self, call, &m->service, &m->query, now, head_of(m->version),
-                            tail_of(m->version));
+    struct info_request r = {&m->service, &m->query, head_of(m->version), tail_of(m->version)};
+    return naming_read_info(self, call, &r, now);
 }
 
 HTTP_ADMIT(http_admit_list)
@@ -63,8 +63,8 @@ HTTP_ADMIT(http_admit_list)
     const struct http_list *m = call->msg;
     (void)out;
     (void)fail;
-    naming_answer_info(self, call, &m->service, &m->query, now, head_of(m->version),
-                       tail_of(m->version));
+    struct info_request r = {&m->service, &m->query, head_of(m->version), tail_of(m->version)};
+    naming_answer_info(self, call, &r, now);
     return API_ANSWERED;
 }
 

@@ -84,6 +84,11 @@ static int decode_instance_fields(const struct cJSON *obj, struct arena *arena,
     return err;
 }
 
+static int arena_full(struct fail *fail)
+{
+    return fail_set(fail, E_TOO_LARGE, "the request takes more memory than it may");
+}
+
 static int decode_metadata(const struct cJSON *obj, struct arena *arena, struct instance_data *i,
                            struct fail *fail)
 {
@@ -94,7 +99,10 @@ static int decode_metadata(const struct cJSON *obj, struct arena *arena, struct 
     if (err) {
         return err;
     }
-    struct instance_pair *copy = arena_alloc(arena, (count + 1) * sizeof(*copy));
+    struct instance_pair *copy = arena_try(arena, (count + 1) * sizeof(*copy));
+    if (!copy) {
+        return arena_full(fail);
+    }
     for (size_t n = 0; n < count; n++) {
         copy[n] = (struct instance_pair){pairs[n].key, pairs[n].value};
     }
@@ -103,8 +111,21 @@ static int decode_metadata(const struct cJSON *obj, struct arena *arena, struct 
     return 0;
 }
 
-/* One instance of a service: fields, checks, the generated id, the default cluster. */
-static int decode_instance(const struct cJSON *obj, const struct service_name *service,
+/* Nacos makes the id before it fills in the default cluster: "...#null#..." when none came. */
+static int make_id(struct instance_data *i, struct span grouped, struct arena *arena,
+                   struct fail *fail)
+{
+    /* A batch has thousands of these, so they count against what input may take. */
+    if (arena->used > arena->max || arena->max - arena->used < NAME_INSTANCE_ID_MAX) {
+        return arena_full(fail);
+    }
+    i->instance_id = instance_id_simple(i, i->cluster, grouped, arena);
+    return 0;
+}
+
+/* One instance of the service grouped: fields, checks, the generated id, the default cluster.
+ * in_batch: Nacos looks at the service name inside an instance only there (grpc-sdk.md 5.1). */
+static int decode_instance(const struct cJSON *obj, struct span grouped, bool in_batch,
                            struct arena *arena, struct instance_data *ret, struct fail *fail)
 {
     struct instance_data i = {.weight = 1.0, .healthy = true, .enabled = true, .ephemeral = true};
@@ -113,16 +134,14 @@ static int decode_instance(const struct cJSON *obj, const struct service_name *s
         err = decode_metadata(obj, arena, &i, fail);
     }
     if (!err) {
+        i.service_name = in_batch ? i.service_name : (struct span){0};
         err = param_failed(name_check_instance(&i, fail), fail);
+    }
+    if (!err && span_empty(i.instance_id)) {
+        err = make_id(&i, grouped, arena, fail);
     }
     if (err) {
         return err;
-    }
-    if (span_empty(i.instance_id)) {
-        /* Nacos makes the id before it fills in the default cluster: "...#null#..." when none came.
-         */
-        i.instance_id =
-            instance_id_simple(&i, i.cluster, service_name_grouped(service, arena), arena);
     }
     if (span_empty(i.cluster)) {
         i.cluster = SPAN("DEFAULT");
@@ -161,7 +180,8 @@ static int decode_single(const struct cJSON *doc, bool ephemeral, struct arena *
     }
     struct instance_data *one = arena_alloc(arena, sizeof(*one));
     if (obj) {
-        err = decode_instance(obj, &m->service, arena, one, fail);
+        struct span grouped = service_name_grouped(&m->service, arena);
+        err = decode_instance(obj, grouped, false, arena, one, fail);
         if (err) {
             return err;
         }
@@ -222,18 +242,6 @@ int msg_decode_persistent(struct api_call *call, struct span body, struct fail *
     return decode_with(call, body, sizeof(struct msg_instances), decode_persistent, fail);
 }
 
-/* Nacos checks the service name inside each instance of a batch too. */
-static int check_batch_member(const struct instance_data *i, const struct service_name *service,
-                              struct fail *fail)
-{
-    if (span_empty(i->service_name)) {
-        return 0;
-    }
-    struct service_name inner = *service;
-    inner.name = i->service_name;
-    return param_failed(name_check(&inner, fail), fail);
-}
-
 static int decode_batch(const struct cJSON *doc, struct arena *arena, void *msg, struct fail *fail)
 {
     struct msg_instances *m = msg;
@@ -255,17 +263,18 @@ static int decode_batch(const struct cJSON *doc, struct arena *arena, void *msg,
         return fail_set(fail, E_LIMIT, "field 'instances': at most %d, got %d", INSTANCE_BATCH_MAX,
                         size);
     }
-    struct instance_data *list = arena_alloc(arena, ((size_t)size + 1) * sizeof(*list));
+    struct instance_data *list = arena_try(arena, ((size_t)size + 1) * sizeof(*list));
+    if (!list) {
+        return arena_full(fail);
+    }
+    struct span grouped = service_name_grouped(&m->service, arena);
     const struct cJSON *obj = NULL;
     cJSON_ArrayForEach(obj, array)
     {
         if (!cJSON_IsObject(obj)) {
             return fail_set(fail, E_PARSE, "field 'instances': element %zu is no object", m->count);
         }
-        err = decode_instance(obj, &m->service, arena, &list[m->count], fail);
-        if (!err) {
-            err = check_batch_member(&list[m->count], &m->service, fail);
-        }
+        err = decode_instance(obj, grouped, true, arena, &list[m->count], fail);
         if (err) {
             return err;
         }

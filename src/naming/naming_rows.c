@@ -15,36 +15,34 @@
 /* Python and Rust read these even from a failure (grpc-sdk.md 2.4, rule 10). */
 #define LIST_FAIL_EXTRA "\"count\":0,\"serviceNames\":[]"
 
-int naming_read_info(struct view *view, struct api_call *call, const struct service_name *service,
-                     const struct service_query *query, struct now now, struct span head,
-                     struct span tail)
+int naming_read_info(struct view *view, struct api_call *call, const struct info_request *r,
+                     struct now now)
 {
     char key[VIEW_KEY_MAX];
     struct view_value *value = NULL;
     int64_t stamp = 0;
     enum view_take took =
-        view_take(view, service_name_key(service, key), now.wall_ms, &value, &stamp);
+        view_take(view, service_name_key(r->service, key), now.wall_ms, &value, &stamp);
     if (took == VIEW_STALE) {
         return API_TO_CORE;
     }
     struct service_value *v =
         value ? CONTAINER_OF(value, struct service_value, base) : (struct service_value *)NULL;
     struct body body = {0};
-    service_info_body(v, service, query, stamp, head, tail, &body);
+    service_info_body(v, r->service, r->query, stamp, r->head, r->tail, &body);
     view_value_unref(value);
     api_answer(call, &body);
     return API_ANSWERED;
 }
 
-void naming_answer_info(struct naming *n, struct api_call *call, const struct service_name *service,
-                        const struct service_query *query, struct now now, struct span head,
-                        struct span tail)
+void naming_answer_info(struct naming *n, struct api_call *call, const struct info_request *r,
+                        struct now now)
 {
-    struct service *s = service_find(n, service);
+    struct service *s = service_find(n, r->service);
     if (s) {
         (void)service_refresh(n, s, now);
     }
-    int next = naming_read_info(n->view, call, service, query, now, head, tail);
+    int next = naming_read_info(n->view, call, r, now);
     ASSERT(next == API_ANSWERED); /* this thread is the only one that makes values stale */
 }
 
@@ -52,8 +50,8 @@ static int read_query(void *self, struct api_call *call, struct now now, struct 
 {
     const struct msg_query *m = call->msg;
     (void)fail;
-    return naming_read_info(self, call, &m->service, &m->query, now, SPAN(INFO_HEAD),
-                            SPAN(INFO_TAIL));
+    struct info_request r = {&m->service, &m->query, SPAN(INFO_HEAD), SPAN(INFO_TAIL)};
+    return naming_read_info(self, call, &r, now);
 }
 
 static int admit_query(void *self, struct api_call *call, struct now now, struct outbox *out,
@@ -62,7 +60,8 @@ static int admit_query(void *self, struct api_call *call, struct now now, struct
     const struct msg_query *m = call->msg;
     (void)out;
     (void)fail;
-    naming_answer_info(self, call, &m->service, &m->query, now, SPAN(INFO_HEAD), SPAN(INFO_TAIL));
+    struct info_request r = {&m->service, &m->query, SPAN(INFO_HEAD), SPAN(INFO_TAIL)};
+    naming_answer_info(self, call, &r, now);
     return API_ANSWERED;
 }
 
@@ -151,7 +150,8 @@ static int admit_subscribe(void *self, struct api_call *call, struct now now, st
         return err;
     }
     struct service_query query = {.clusters = m->clusters};
-    naming_answer_info(self, call, &m->service, &query, now, SPAN(SUBSCRIBE_HEAD), SPAN(INFO_TAIL));
+    struct info_request r = {&m->service, &query, SPAN(SUBSCRIBE_HEAD), SPAN(INFO_TAIL)};
+    naming_answer_info(self, call, &r, now);
     return API_ANSWERED;
 }
 
