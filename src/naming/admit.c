@@ -107,8 +107,8 @@ static int check_limits(struct naming *n, const struct naming_publish *p, const 
     return 0;
 }
 
-/* The kind is fixed while somebody publishes the service or it has a record (DIFF(kind-change) in
- * apply.c). Nacos's texts, trailing blank too. */
+/* The kind is fixed while somebody publishes the service or it has a record, as apply has it.
+ * Nacos's texts, trailing blank too. */
 static int check_kind(const struct service *s, const struct naming_publish *p, struct fail *fail)
 {
     if (!s || s->ephemeral == p->ephemeral || (s->publication_count == 0 && !s->has_record)) {

@@ -36,7 +36,7 @@ struct beat_times {
 
 struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID_MAX])
 {
-    ASSERT(ip.len <= NAME_IP_MAX);
+    ASSERT(ip.len <= BEAT_IP_BYTES_MAX);
     int len = snprintf(dst, BEAT_CLIENT_ID_MAX, "%.*s:%lld#true", SPAN_ARG(ip), (long long)port);
     ASSERT(len > 0);
     ASSERT(len < BEAT_CLIENT_ID_MAX);
@@ -68,8 +68,9 @@ static struct beat_times times(const struct naming *n, const struct publication 
     return t;
 }
 
-static void schedule(struct naming *n, struct publication *p)
+void beat_changed(struct naming *n, struct publication *p)
 {
+    ASSERT_ON(THREAD_CORE);
     struct beat_times t = times(n, p);
     uint64_t at_ms = t.unhealthy_ms < t.remove_ms ? t.unhealthy_ms : t.remove_ms;
     if (at_ms == DEADLINE_NONE) {
@@ -113,7 +114,7 @@ static struct publication *find(struct naming *n, const struct naming_beat *b)
     struct service *s = c ? service_find(n, &b->service) : NULL;
     struct publication *p = s ? publication_find(c, s) : NULL;
     bool going = p && p->beat_proposed == BEAT_PROPOSED_REMOVE;
-    return p && p->entries && !going ? p : NULL;
+    return going ? NULL : p;
 }
 
 int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting, struct now now,
@@ -156,15 +157,6 @@ void beat_watch(struct naming *n, struct publication *p, struct now now)
     beat_changed(n, p);
 }
 
-void beat_changed(struct naming *n, struct publication *p)
-{
-    if (p->entries) {
-        schedule(n, p);
-        return;
-    }
-    deadline_clear(&n->beats, &p->beat);
-}
-
 void beat_health_applied(struct naming *n, struct publication *p, bool healthy)
 {
     if (p->beat_proposed == (healthy ? BEAT_PROPOSED_HEALTHY : BEAT_PROPOSED_UNHEALTHY)) {
@@ -190,7 +182,7 @@ static void check(struct naming *n, struct publication *p, struct now now, struc
         propose(n, p, BEAT_PROPOSED_UNHEALTHY, now, out);
         return;
     }
-    schedule(n, p);
+    beat_changed(n, p);
 }
 
 void beat_turn(struct naming *n, struct now now, struct outbox *out)

@@ -29,10 +29,11 @@ struct naming_beat {
     struct beat_answer answer;
 };
 
-#define BEAT_CLIENT_ID_MAX (NAME_IP_MAX + 32)
+#define BEAT_IP_BYTES_MAX (NAME_IP_MAX * 4) /* NAME_IP_MAX counts characters */
+#define BEAT_CLIENT_ID_MAX (BEAT_IP_BYTES_MAX + 32)
 
-/* The id of the HTTP client of an address, "ip:port#true", written to dst. ip: at most NAME_IP_MAX
- * bytes (asserted). Any thread. */
+/* The id of the HTTP client of an address, "ip:port#true", written to dst. ip: at most
+ * BEAT_IP_BYTES_MAX (asserted). Any thread. */
 struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID_MAX]);
 
 /* Take a beat: API_ANSWERED, or API_LATER for a full beat of an unknown instance, which is

@@ -92,9 +92,6 @@ static struct publication *http_publication(struct naming *n, const struct namin
 static void overlay_applied(struct naming *n, const struct naming_op *op)
 {
     char id[BEAT_CLIENT_ID_MAX];
-    if (op->ip.len > NAME_IP_MAX) {
-        return;
-    }
     struct span http_id = beat_client_id(op->ip, op->port, id);
     struct publication *p = http_publication(n, op, http_id);
     if (p) {

@@ -310,13 +310,21 @@ void instance_slot_release(struct service *s, struct instance_slot *slot)
 void instance_slot_address(const struct instance_slot *slot, struct span *ret_ip,
                            uint16_t *ret_port, struct span *ret_cluster)
 {
-    struct span rest = span_of(slot->key, slot->key_len);
-    *ret_ip = span_cut(&rest, ' ');
+    /* From the end: an ip of nothing but blanks passes the parameter check, as in Nacos. */
+    size_t cluster_at = slot->key_len;
+    while (slot->key[cluster_at - 1] != ' ') {
+        cluster_at--;
+    }
+    size_t port_at = cluster_at - 1;
+    while (slot->key[port_at - 1] != ' ') {
+        port_at--;
+    }
     long long port = 0;
-    bool is_port = span_int(span_cut(&rest, ' '), &port);
+    bool is_port = span_int(span_of(slot->key + port_at, cluster_at - 1 - port_at), &port);
     ASSERT(is_port);
+    *ret_ip = span_of(slot->key, port_at - 1);
     *ret_port = (uint16_t)port;
-    *ret_cluster = rest;
+    *ret_cluster = span_of(slot->key + cluster_at, slot->key_len - cluster_at);
 }
 
 static void entries_free(struct naming *n, struct publication *p)

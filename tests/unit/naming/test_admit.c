@@ -9,6 +9,7 @@
 
 #include "api/v2_codes.h"
 #include "base/mem.h"
+#include "naming/naming_op.h"
 #include "naming_harness.h"
 
 static void begin(struct story *s)
@@ -445,6 +446,25 @@ static void test_service_put__create_change_remove__and_their_refusals(void **st
     story_end(&s);
 }
 
+static void test_service_put__selector_too_long__is_refused(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    char selector[NAMING_OP_SELECTOR_MAX + 1];
+    memset(selector, 'x', sizeof(selector));
+    struct naming_service_put p = {
+        .service = story_name("s"),
+        .create = true,
+        .selector = span_of(selector, sizeof(selector)),
+    };
+    assert_int_equal(story_service_put(&s, &p), E_INVALID);
+    assert_true(strlen(s.fail.text) > 0);
+    p.selector.len--;
+    assert_int_equal(story_service_put(&s, &p), 0);
+    story_end(&s);
+}
+
 static void test_service_put__registry_full__is_refused(void **state)
 {
     (void)state;
@@ -479,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_overlay__unknown__is_refused_with_nacos_texts),
         cmocka_unit_test(test_overlay__weight_out_of_range__is_refused),
         cmocka_unit_test(test_service_put__create_change_remove__and_their_refusals),
+        cmocka_unit_test(test_service_put__selector_too_long__is_refused),
         cmocka_unit_test(test_service_put__registry_full__is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,35 @@ static void test_beat__full_of_unknown__registers(void **state)
     story_end(&s);
 }
 
+static void test_beat__longest_ip_of_wide_characters__is_a_client(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    char ip[BEAT_IP_BYTES_MAX + 1];
+    for (size_t at = 0; at < BEAT_IP_BYTES_MAX; at += 4) {
+        memcpy(ip + at, "\xf0\x9f\x90\x9a", 4);
+    }
+    ip[BEAT_IP_BYTES_MAX] = '\0';
+    struct instance_data i = *instance;
+    i.ip = span_str(ip);
+    i.port = 65535;
+    assert_int_equal(name_check_instance(&i, NULL), 0);
+    assert_int_equal(story_beat(&s, "demo", &i, true, NULL), BEAT_OK);
+    assert_int_equal(story_beat(&s, "demo", &i, false, NULL), BEAT_OK);
+    struct naming_overlay o = {
+        .service = story_name("demo"),
+        .ip = i.ip,
+        .port = 65535,
+        .cluster = i.cluster,
+        .has_enabled = true,
+    };
+    assert_int_equal(story_overlay(&s, &o), 0);
+    story_advance(&s, 30001);
+    assert_int_equal(story_listed(&s, "demo"), 0);
+    story_end(&s);
+}
+
 static void test_beat__full_into_persistent_service__is_refused(void **state)
 {
     (void)state;
@@ -435,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beat__light_of_unknown__asks_for_a_registration),
         cmocka_unit_test(test_beat__full_of_unknown__registers),
+        cmocka_unit_test(test_beat__longest_ip_of_wide_characters__is_a_client),
         cmocka_unit_test(test_beat__full_into_persistent_service__is_refused),
         cmocka_unit_test(test_silence__one_millisecond_over__unhealthy_then_gone),
         cmocka_unit_test(test_silence__subscribers_are_told),

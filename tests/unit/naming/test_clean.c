@@ -228,6 +228,27 @@ static void test_clean__overlay_used_again_in_time__stays(void **state)
     story_end(&s);
 }
 
+static void test_clean__overlay_of_a_blank_ip__goes_too(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    uint64_t conn = story_connect(&s, "10.0.0.1");
+    assert_int_equal(story_register(&s, conn, "demo", "10.0.0.1", 80), 0);
+    struct naming_overlay o = {
+        .service = story_name("demo"),
+        .ip = SPAN("   "),
+        .port = 80,
+        .cluster = SPAN("DEFAULT"),
+        .has_enabled = true,
+    };
+    assert_int_equal(story_overlay(&s, &o), 0);
+    assert_int_equal(story_service(&s, "demo")->overlay_count, 1);
+    story_advance(&s, 70000);
+    assert_int_equal(story_service(&s, "demo")->overlay_count, 0);
+    story_end(&s);
+}
+
 static void test_deadline__first_turn_sets_it(void **state)
 {
     (void)state;
@@ -253,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_clean__overlay_in_use__stays),
         cmocka_unit_test(test_clean__overlay_unused__goes_after_its_time),
         cmocka_unit_test(test_clean__overlay_used_again_in_time__stays),
+        cmocka_unit_test(test_clean__overlay_of_a_blank_ip__goes_too),
         cmocka_unit_test(test_deadline__first_turn_sets_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,36 @@ static void test_connection__unknown_or_closed_twice__is_ignored(void **state)
     story_end(&s);
 }
 
+static void test_connection__of_an_id_that_is_attached__stays_out(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    struct naming_conn open = {.conn = 1, .id = SPAN("1_10.0.0.1_2")};
+    naming_conn_open(s.naming, &open, s.now);
+    open.conn = 2;
+    naming_conn_open(s.naming, &open, s.now);
+    story_turn(&s);
+    assert_int_equal(story_register(&s, 1, "a", "10.0.0.1", 80), 0);
+    assert_int_equal(story_register(&s, 2, "a", "10.0.0.1", 81), E_CLIENT_GONE);
+    story_disconnect(&s, 2, REMOVAL_CONNECTION_CLOSED);
+    assert_int_equal(story_listed(&s, "a"), 1);
+    story_end(&s);
+}
+
+static void test_kind__nobody_publishes__is_free_again(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    uint64_t conn = story_connect(&s, "10.0.0.1");
+    assert_int_equal(story_register(&s, conn, "a", "10.0.0.1", 80), 0);
+    assert_int_equal(story_deregister(&s, conn, "a"), 0);
+    assert_int_equal(story_register_persistent(&s, "a", "10.0.0.1", 80), 0);
+    assert_int_equal(story_register(&s, conn, "a", "10.0.0.1", 80), E_INVALID);
+    story_end(&s);
+}
+
 static void test_connection__closes_before_its_registration_is_applied__leaves_nothing(void **state)
 {
     (void)state;
@@ -299,6 +329,8 @@ int main(void)
             test_connection__closes_before_its_registration_is_applied__leaves_nothing),
         cmocka_unit_test(test_connection__its_end_is_lost_by_the_log__is_proposed_again),
         cmocka_unit_test(test_connection__all_deregistered_before__its_end_frees_the_client),
+        cmocka_unit_test(test_connection__of_an_id_that_is_attached__stays_out),
+        cmocka_unit_test(test_kind__nobody_publishes__is_free_again),
         cmocka_unit_test(test_persistent__over_a_connection__survives_it),
         cmocka_unit_test(test_same_address__two_clients__newest_is_listed),
         cmocka_unit_test(test_same_address__newest_goes__older_is_listed_again),

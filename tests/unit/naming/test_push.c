@@ -197,6 +197,22 @@ static void test_subscribe__limits__are_refused(void **state)
     story_end(&s);
 }
 
+static void test_subscribe__very_long_app__is_cut(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    uint64_t conn = story_connect(&s, "10.0.0.1");
+    char app[PUSH_APP_BYTES_MAX + 100];
+    memset(app, 'a', sizeof(app));
+    struct naming_subscribe sub = {
+        .service = story_name("demo"), .app = span_of(app, sizeof(app)), .conn = conn};
+    struct fail fail = {0};
+    assert_int_equal(push_subscribe(s.naming, &sub, s.now, &fail), 0);
+    assert_int_equal(strlen(story_service(&s, "demo")->subscribers->app), PUSH_APP_BYTES_MAX);
+    story_end(&s);
+}
+
 struct seen {
     unsigned count;
     char text[256];
@@ -261,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_unsubscribe__nothing_subscribed__is_fine),
         cmocka_unit_test(test_unsubscribe__any_clusters__drops_it),
         cmocka_unit_test(test_subscribe__limits__are_refused),
+        cmocka_unit_test(test_subscribe__very_long_app__is_cut),
         cmocka_unit_test(test_each_subscriber__tells_who_in_order),
         cmocka_unit_test(test_drop_client__all_its_subscriptions_go),
     };
