@@ -29,7 +29,7 @@ struct naming_beat {
     struct beat_answer answer;
 };
 
-#define BEAT_IP_BYTES_MAX (NAME_IP_MAX * 4) /* NAME_IP_MAX counts characters */
+#define BEAT_IP_BYTES_MAX ((size_t)NAME_IP_MAX * 4) /* NAME_IP_MAX counts characters */
 #define BEAT_CLIENT_ID_MAX (BEAT_IP_BYTES_MAX + 32)
 
 /* The id of the HTTP client of an address, "ip:port#true", written to dst. ip: at most

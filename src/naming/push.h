@@ -1,14 +1,15 @@
 /* Subscriptions and pushes: who wants to hear of a service, and telling them.
  *
- * The first change is pushed in the turn that applied it. Changes within the window after a push
- * are merged into the next one; the window doubles (to push_window_max_ms) while more than half of
- * the last push's receivers have not acked when the next is due, and halves back when they have; a
- * service that was quiet for push_window_max_ms starts anew.
- *
+ * DIFF(push-at-once): Nacos waits 500 ms before every push. Here the first change is pushed in the
+ * turn that applied it. Changes within the window after a push are merged into the next one; the
+ * window doubles (to push_window_max_ms) while more than half of the last push's receivers have not
+ * acked when the next is due, and halves back when they have; a service that was quiet for
+ * push_window_max_ms starts anew.
  * Per (connection, service) one push is on its way: while its ack is out, newer changes wait for
- * the ack, at most PUSH_HOLD_MS, then the newest list is sent. No ack in push_ack_timeout_ms: the
- * then-current list again after push_retry_ms, doubled each time; after push_tries_max the
- * subscriber waits for the next change. A connection is never closed for a missing ack.
+ * the ack, at most PUSH_HOLD_MS, then the newest list is sent. DIFF(push-retries): Nacos retries
+ * each second without end. Here, when no ack came in push_ack_timeout_ms, the then-current list is
+ * sent again after push_retry_ms, doubled each time; after push_tries_max the subscriber waits for
+ * the next change. A connection is never closed for a missing ack.
  *
  * Thread:  core only. State is this node's own, not in the log.
  * Limits:  NAMING_SUBSCRIPTIONS_MAX in all, NAMING_CLIENT_PUBLISH_MAX per client,
