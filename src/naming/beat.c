@@ -39,7 +39,7 @@ struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID
     ASSERT(ip.len <= BEAT_IP_BYTES_MAX);
     int len = snprintf(dst, BEAT_CLIENT_ID_MAX, "%.*s:%lld#true", SPAN_ARG(ip), (long long)port);
     ASSERT(len > 0);
-    ASSERT(len < BEAT_CLIENT_ID_MAX);
+    ASSERT((size_t)len < BEAT_CLIENT_ID_MAX);
     return span_of(dst, (size_t)len);
 }
 
