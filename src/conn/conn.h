@@ -3,8 +3,9 @@
  * Thread:  core only. The mails are made by the edge.
  * Owns:    a reference to each registered peer. Borrows nothing.
  * Limits:  conn_options: connections in all and per address; beyond them the stream ends with the
- * reason (CONN_END_EXHAUSTED). Source:  grpc-sdk.md 3.4 to 3.8; Nacos 2.5.1
- * core/.../remote/ConnectionManager.java, NacosRuntimeConnectionEjector.java.
+ *          reason (CONN_END_EXHAUSTED).
+ * Source:  grpc-sdk.md 3.4 to 3.8; Nacos 2.5.1 core/.../remote/ConnectionManager.java,
+ *          NacosRuntimeConnectionEjector.java.
  */
 #ifndef NACRE_CONN_CONN_H
 #define NACRE_CONN_CONN_H

@@ -2,7 +2,7 @@
  *
  * Thread:  any; pure functions.
  * Source:  grpc-core-in-c.md 8, grpc-sdk.md 3.2: "ipv4:10.0.0.7:51234", "ipv6:%5B::1%5D:41856",
- * "ipv6:[::1]:1", "unix:", "fd:9".
+ *          "ipv6:[::1]:1", "unix:", "fd:9".
  */
 #ifndef NACRE_RPC_ADDRESS_H
 #define NACRE_RPC_ADDRESS_H

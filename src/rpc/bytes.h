@@ -1,9 +1,10 @@
 /* Bytes between C-core and us: byte buffers in and out, without copying what is large.
  *
  * Thread:  any; a message is immutable, reference-counted, and shared by all streams it is sent on.
- * Owns:    slices around our buffers hold a reference; C-core drops it on whatever thread it likes,
- * so dropping is all that happens there (grpc-core-in-c.md 6). Limits:  up to BYTES_COPY_MAX are
- * copied into one slice: cheaper than four slices, their counts and their share of a writev.
+ * Owns:    slices around our buffers hold a reference. C-core drops it on whatever thread it likes,
+ *          so dropping is all that happens there (grpc-core-in-c.md 6).
+ * Limits:  up to BYTES_COPY_MAX are copied into one slice: cheaper than several slices, their
+ *          counts and their share of a writev.
  */
 #ifndef NACRE_RPC_BYTES_H
 #define NACRE_RPC_BYTES_H

@@ -1,8 +1,8 @@
 /* The edge's own struct, seen by the files of this folder only.
  *
  * Thread:  made and ended by main. In between options, server, methods, types and the ready-made
- * messages are read by all threads and change no more; peers, registry, counters and life look
- * after themselves.
+ *          messages are read by all threads and change no more; peers, registry, counters and life
+ *          look after themselves.
  */
 #ifndef NACRE_RPC_EDGE_H
 #define NACRE_RPC_EDGE_H

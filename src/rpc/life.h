@@ -1,5 +1,5 @@
-/* How many hold the edge: every call in progress and every foreign thread that is handing something
- * to a queue.
+/* How many hold the edge: every call in progress, every mail that is under way, and every foreign
+ * thread that is handing something to a queue.
  *
  * The queues may be shut down only when nobody holds it any more: starting a batch on a queue that
  * is shut down is an error (grpc-core-in-c.md 13).

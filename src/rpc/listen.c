@@ -118,14 +118,6 @@ static void log_line(gpr_log_func_args *args)
         LOG_INFO("grpc", "%s", args->message);
         return;
     }
-    if (strncmp(args->message, "Failed accept4", strlen("Failed accept4")) == 0) {
-        LOG_ERROR("grpc",
-                  "event=listener_dead reason=\"%s\" meaning=\"no new client can connect until "
-                  "this node is restarted\" do=\"raise the limit of open files (LimitNOFILE, "
-                  "ulimit -n) above nacre.connections.max, then restart\"",
-                  args->message);
-        return;
-    }
     LOG_WARN("grpc", "%s", args->message);
 }
 

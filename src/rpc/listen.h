@@ -2,12 +2,12 @@
  *
  * Thread:  main, before the start.
  * Limits:  LISTEN_QUOTA_BYTES for all of C-core's buffers: a fuse, not a limiter (grpc-core-in-c.md
- * 11). Rule 6:  when accept meets EMFILE, C-core's listener is dead until a restart and nothing of
- * ours can revive it. So the limit of open files must be far above nacre.connections.max (node/
- * raises it and checks), because connections that never register count too; clients over
- * nacre.connections.max are sent away, and go. A front door of our own, which accepts and counts by
- * itself, is issue #5. Until then listen_watch_log makes a dead listener loud. Source:
- * grpc-core-in-c.md 7, 9; grpc-sdk.md 4.2.
+ *          11).
+ * Rule 6:  when accept meets EMFILE, C-core's listener is dead until a restart. accept_guard.h
+ *          keeps that from happening. The limit of open files must be above nacre.connections.max all the same (node/ raises it and
+ *          checks), because connections that never register count too. Clients over
+ *          nacre.connections.max are sent away, and go.
+ * Source:  grpc-core-in-c.md 7, 9; grpc-sdk.md 4.2.
  */
 #ifndef NACRE_RPC_LISTEN_H
 #define NACRE_RPC_LISTEN_H
@@ -29,8 +29,8 @@ grpc_server *listen_create_server(const struct rpc_options *options);
 MUST_USE int listen_bind(grpc_server *server, const char *bind, uint16_t port, uint16_t *ret_port,
                          struct fail *fail);
 
-/* From now on C-core's own log lines go to ours, and the one of a dead listener is an error that
- * says what to do. */
+/* From now on C-core's own log lines go to ours, errors as warnings: they are rarely what an
+ * operator can mend. */
 void listen_watch_log(void);
 
 #endif

@@ -2,13 +2,14 @@
  *
  * C-core has no user data per connection, but the peer text of all calls on one transport is the
  * same: it is the key that joins a ServerCheck, the stream and the unary calls (rule 4: taken when
- * the call arrives). The table maps it to an *origin*, the peer with what its setup said.
+ * the call arrives). The table maps it to an origin: the peer, with what its setup said.
  *
  * Thread:  any. 16 shards, each with a mutex that guards its map and its list; held only to find
- * and to change. Owns:    a reference to each origin. A reference that is handed out is the
- * caller's. Limits:  RPC_PEERS_MAX addresses. One without a stream is forgotten RPC_PEER_IDLE_MS
- * after it was first seen, or earlier when the table is full (oldest first). Source:
- * grpc-sdk.md 3.1, 3.2.
+ *          and to change.
+ * Owns:    a reference to each origin. A reference that is handed out is the caller's.
+ * Limits:  RPC_PEERS_MAX addresses. One without a stream is forgotten RPC_PEER_IDLE_MS after it was
+ *          first seen, or earlier when the table is full (oldest first).
+ * Source:  grpc-sdk.md 3.1, 3.2.
  */
 #ifndef NACRE_RPC_PEERS_H
 #define NACRE_RPC_PEERS_H

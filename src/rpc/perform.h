@@ -1,13 +1,13 @@
 /* Performing effects: what the core wants of connections becomes mail to their queues.
  *
- * The core's thread packs a message once, finds the streams, and wakes their queues; it never sends
+ * The core's thread packs a message once, finds the streams, and wakes their queues. It never sends
  * itself, because a batch does its write on the calling thread (grpc-core-in-c.md 12). Mails of one
- * thread to one queue stay in order, so what the core says to a connection arrives in the order it
- * was said.
+ * thread to one queue stay in order, so what the core says to a connection arrives in the order in
+ * which it was said.
  *
  * Thread:  perform_end: any thread that holds rpc->life. The public rpc_perform is here too.
- * Limits:  RPC_FANOUT_CHUNK streams per mail; QUEUE_SENDS_MAX sends wait per queue, further pushes
- * are dropped and counted (an unacked push is sent again by its feature).
+ * Limits:  RPC_FANOUT_CHUNK streams per mail. QUEUE_SENDS_MAX sends wait per queue; further pushes
+ *          are dropped and counted (an unacked push is sent again by its feature).
  */
 #ifndef NACRE_RPC_PERFORM_H
 #define NACRE_RPC_PERFORM_H

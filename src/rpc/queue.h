@@ -4,14 +4,15 @@
  * of them comes by mail. So a call and a stream belong to one thread and need no lock.
  *
  * A foreign thread wakes the queue by an empty batch on a call that belongs to it
- * (grpc-core-in-c.md 3); the call is made on a lame channel at the start, so that waking never
+ * (grpc-core-in-c.md 3). The call is made on a lame channel at the start, so that waking never
  * depends on a client's call being there.
  *
  * Thread:  queue_post: any thread that holds rpc->life. Everything else: the queue's own, or main
- * before start and after the join. Rule 7:  whatever runs here is also what keeps the network
- * going: nothing blocks, and a round of mail is bounded by QUEUE_ROUND. Limits:  QUEUE_ROUND sends
- * per round of mail, then the network gets its turn. Mails are bounded by what sends them: calls in
- * the core, and QUEUE_SENDS_MAX pushes (perform.c).
+ *          before start and after the join.
+ * Rule 7:  whatever runs here is also what keeps the network going: nothing blocks, and a round of
+ *          mail is bounded by QUEUE_ROUND.
+ * Limits:  QUEUE_ROUND sends per round of mail, then the network gets its turn. Mails are bounded
+ *          by what sends them: calls in the core, and QUEUE_SENDS_MAX pushes (perform.c).
  */
 #ifndef NACRE_RPC_QUEUE_H
 #define NACRE_RPC_QUEUE_H

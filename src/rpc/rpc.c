@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "rpc/absl_locks.h"
+#include "rpc/accept_guard.h"
 #include "rpc/answer.h"
 #include "rpc/bytes.h"
 #include "rpc/edge.h"
@@ -67,7 +68,8 @@ int rpc_create(const struct rpc_options *options, struct rpc **ret_rpc, struct f
 {
     check_options(options);
     bool relaxed = absl_locks_relax();
-    LOG_DEBUG("rpc", "event=lock_checks_off done=%d", relaxed);
+    LOG_DEBUG("rpc", "event=starting lock_checks_off=%d connections_fit=%d", relaxed,
+              accept_guard_limit());
     listen_watch_log();
     grpc_init();
     struct rpc *r = mem_zalloc(1, sizeof(*r));

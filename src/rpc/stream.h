@@ -1,15 +1,21 @@
-/* Streams: /BiRequestStream/requestBiStream, one per registered client; the server pushes, the
+/* Streams: /BiRequestStream/requestBiStream, one per registered client. The server pushes, the
  * client acks.
  *
  * Thread:  a stream belongs to its queue's thread; stream_ref and stream_unref: any. Others reach
- * it by mail (perform.c). Owns:    its call, its queue of messages, its origin. The registry refers
- * to it from setup to close. Rule 2:  RECV_CLOSE in its own batch, first thing: the one place that
- * knows the connection is gone. Rule 3:  a NULL message is a half-close or the end;
- * grpc_call_failed_before_recv_message tells them apart. Rule 8:  one send and one receive in
- * flight; the rest waits here, bounded by RPC_STREAM_QUEUE_MAX and RPC_STREAM_BYTES_MAX. Rule 11:
- * streams never finish by themselves: stream_end. Limits:  STREAM_SETUP_MS until the setup,
- * STREAM_SEND_MS for one send to be taken by flow control, STREAM_LINGER_MS between our status and
- * the end; past each the call is cancelled. Source:  grpc-sdk.md 3.4 to 3.8.
+ *          it by mail (perform.c).
+ * Owns:    its call, its queue of messages, its origin. The registry refers to it from setup to
+ *          close.
+ * Rule 2:  RECV_CLOSE in its own batch, first thing: the one place that knows that the connection
+ *          is gone.
+ * Rule 3:  a NULL message is a half-close or the end; grpc_call_failed_before_recv_message tells
+ *          them apart.
+ * Rule 8:  one send and one receive in flight; the rest waits here, bounded by
+ *          RPC_STREAM_QUEUE_MAX and RPC_STREAM_BYTES_MAX.
+ * Rule 11: streams never finish by themselves: stream_end.
+ * Limits:  STREAM_SETUP_MS until the setup, STREAM_SEND_MS for one send to be taken by flow
+ *          control, STREAM_LINGER_MS between our status and the end; past each the call is
+ *          cancelled.
+ * Source:  grpc-sdk.md 3.4 to 3.8.
  */
 #ifndef NACRE_RPC_STREAM_H
 #define NACRE_RPC_STREAM_H

@@ -2,8 +2,8 @@
  *
  * Thread:  constant after types_create, but for the figures (atomics).
  * Source:  grpc-sdk.md 1.3 (registry), 3.10 (cluster-only types). What is not here is answered 302,
- * whether Nacos has it (config, fuzzy watch, lock, mcp, PushAckRequest) or not: Nacos too says
- * "RequestHandler Not Found" to both.
+ *          whether Nacos has it (config, fuzzy watch, lock, mcp, PushAckRequest) or not: Nacos too
+ *          says "RequestHandler Not Found" to both.
  */
 #ifndef NACRE_RPC_TYPES_H
 #define NACRE_RPC_TYPES_H

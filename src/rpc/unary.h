@@ -6,10 +6,11 @@
  *
  * Thread:  the queue's. deliver (api_call): any.
  * Rule 2:  RECV_CLOSE_ON_SERVER runs on every call: in the answer's batch, or in a batch of its own
- * when the answer comes later. Rule 4:  the peer text is taken when the call arrives. Limits:
- * UNARY_SPARE_MAX finished calls are kept per queue. UNARY_CORE_BYTES_MAX bytes of requests per
- * queue wait in the core; beyond it a request is answered 503. Source:  grpc-sdk.md 3.10: the order
- * of checks.
+ *          when the answer comes later.
+ * Rule 4:  the peer text is taken when the call arrives.
+ * Limits:  UNARY_SPARE_MAX finished calls are kept per queue. UNARY_CORE_BYTES_MAX bytes of
+ *          requests per queue wait in the core; beyond it a request is answered 503.
+ * Source:  grpc-sdk.md 3.10: the order of checks.
  */
 #ifndef NACRE_RPC_UNARY_H
 #define NACRE_RPC_UNARY_H
