@@ -51,6 +51,21 @@ void arena_close(struct arena *a)
     arena_init(a, a->max);
 }
 
+void arena_reset(struct arena *a)
+{
+    struct arena_block *kept = a->head;
+    if (!kept || kept->size > ARENA_KEEP_MAX) {
+        arena_close(a);
+        return;
+    }
+    struct arena rest = {.head = kept->next, .max = a->max};
+    arena_close(&rest);
+    kept->next = NULL;
+    ASAN_POISON_MEMORY_REGION(kept->data, kept->size);
+    *a = (struct arena){
+        .head = kept, .at = kept->data, .end = kept->data + kept->size, .max = a->max};
+}
+
 static struct arena_block *block_create(size_t size)
 {
     struct arena_block *b = mem_alloc(sizeof *b + size);

@@ -15,6 +15,9 @@
 
 #define ARENA_SPARE (1u << 20)
 
+/* Bytes of the block that arena_reset keeps. */
+#define ARENA_KEEP_MAX 4096
+
 struct arena_block;
 
 /* Embedded by its owner. */
@@ -31,6 +34,10 @@ void arena_init(struct arena *a, size_t max);
 
 /* Free everything; the arena is as after arena_init. */
 void arena_close(struct arena *a);
+
+/* As arena_close, but the newest block is kept for what comes next when it is at most
+ * ARENA_KEEP_MAX bytes: for an owner that is used again and again. */
+void arena_reset(struct arena *a);
 
 /* size zeroed bytes aligned for any type. Aborts past max and ARENA_SPARE. */
 MUST_USE void *arena_alloc(struct arena *a, size_t size);

@@ -104,7 +104,7 @@ static void finish(struct unary *u)
     u->received = NULL;
     grpc_metadata_array_destroy(&u->metadata);
     grpc_metadata_array_init(&u->metadata);
-    arena_close(&u->api.arena);
+    arena_reset(&u->api.arena);
     body_close(&u->api.reply.body);
     origin_unref(u->origin);
     u->origin = NULL;

@@ -66,6 +66,31 @@ static void test_arena_close__can_be_used_again(void **state)
     arena_close(&a);
 }
 
+static void test_arena_reset__keeps_a_small_block_and_forgets_the_rest(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1u << 20);
+    arena_reset(&a);
+    char *first = arena_alloc(&a, 100);
+    memset(first, 'x', 100);
+    arena_reset(&a);
+    assert_int_equal(a.used, 0);
+    char *again = arena_alloc(&a, 100);
+    assert_ptr_equal(again, first);
+    assert_int_equal(again[99], 0);
+    /* Many blocks: only the newest may stay, and only when it is small. */
+    for (int i = 0; i < 1000; i++) {
+        assert_non_null(arena_alloc(&a, 200));
+    }
+    arena_reset(&a);
+    assert_null(a.head);
+    assert_non_null(arena_alloc(&a, 100000));
+    arena_reset(&a);
+    assert_null(a.head);
+    arena_close(&a);
+}
+
 static void test_arena__large_piece__leaves_the_small_block_in_use(void **state)
 {
     (void)state;
@@ -161,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_arena_try__past_max__is_null_and_changes_nothing),
         cmocka_unit_test(test_arena_try__size_0_without_end__is_bounded),
         cmocka_unit_test(test_arena_close__can_be_used_again),
+        cmocka_unit_test(test_arena_reset__keeps_a_small_block_and_forgets_the_rest),
         cmocka_unit_test(test_arena__large_piece__leaves_the_small_block_in_use),
         cmocka_unit_test(test_arena_span__is_a_copy_with_nul),
         cmocka_unit_test(test_arena_printf__short_and_long),
