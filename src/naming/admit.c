@@ -188,7 +188,7 @@ int admit_unpublish(struct naming *n, const struct naming_unpublish *u, struct a
     struct naming_op op = {
         .kind = NAMING_OP_UNPUBLISH,
         .service = u->service,
-        .client = bound ? span_of(c->id, c->id_len) : u->client,
+        .client = c ? span_of(c->id, c->id_len) : u->client,
         .client_kind = u->kind,
         .reason = u->reason,
     };
