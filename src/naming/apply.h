@@ -1,4 +1,5 @@
-/* Apply: change the state by one committed operation, the same on every node. Total: whatever comes, it does something defined.
+/* Apply: change the state by one committed operation, the same on every node. Total: whatever
+ * comes, it does something defined.
  *
  * Reads no clock, no configuration, no randomness, no state of this node alone.
  *
@@ -11,7 +12,8 @@
 #include "naming/naming_op.h"
 #include "naming/state.h"
 
-/* A removed instance, for react (trace, counters). Borrowed until changes_close. */
+/* An address that is in the service's list no more, for react (trace, counters); not one that
+ * another client publishes too. Borrowed until changes_close. */
 struct change_removal {
     struct service *service;
     struct instance *instance; /* a reference */
@@ -24,19 +26,23 @@ struct changes {
     struct change_removal *removed;
     size_t removed_count, removed_cap;
     struct service *created; /* made by this operation, or NULL */
-    struct client *client;   /* of the operation, or NULL: freed by changes_close when nothing holds it */
+    struct client *client;   /* of the operation, or NULL; closing frees it if nothing holds it */
     bool unhealthy;          /* a HEALTH operation made something unhealthy */
 };
 
-/* Apply op (decoded, or passed by naming_op_check). Returns 0, or the reason why it had no effect, for the client that waits (the same
- * on every node; Nacos code and HTTP status 400 in all cases):
- * E_INVALID  kind of service and of registration differ (texts of grpc-sdk.md 5.4.3); ServicePut with create on an existing one (v2
- *            21007); a missing service (v2 21008, overlay 21004); ServiceRemove of one that is published (v2 21009)
+/* Apply op (decoded, or passed by naming_op_check). Returns 0, or the reason why it had no effect,
+ * for the client that waits (the same on every node; Nacos code and HTTP status 400 in all cases):
+ *
+ * E_INVALID  kind of service and of registration differ (texts of grpc-sdk.md 5.4.3);
+ *            ServicePut with create on an existing one (v2 21007); a missing service (v2 21008,
+ *            overlay 21004); ServiceRemove of one that is published (v2 21009)
+ *
  * E_LIMIT    an overlay would carry more metadata than NAMING_OP_METADATA_BYTES_MAX */
 int naming_apply(struct naming *n, const struct naming_op *op, struct changes *changes,
                  struct fail *fail);
 
-/* Clear the touched marks, drop the references; services and the client that nothing holds any more are freed here. */
+/* Clear the touched marks, drop the references; services and the client that nothing holds any more
+ * are freed here. */
 void changes_close(struct naming *n, struct changes *changes);
 
 #endif

@@ -3,7 +3,8 @@
  * Thread:  instance_create: core. instance_ref, instance_unref, reading: any.
  * Owns:    one allocation with all texts and the JSON.
  * Cost:    the JSON of an instance is written once, here; lists are put together from it.
- * Source:  grpc-sdk.md 5.4.2, key order of Nacos 2.5.1 api/.../naming/pojo/Instance.java as recorded.
+ * Source:  grpc-sdk.md 5.4.2, key order of Nacos 2.5.1 api/.../naming/pojo/Instance.java as
+ *          recorded.
  */
 #ifndef NACRE_NAMING_INSTANCE_H
 #define NACRE_NAMING_INSTANCE_H
@@ -26,13 +27,13 @@ struct instance_pair {
     struct span value;
 };
 
-/* Plain data, borrowed from a request's arena or a decoded operation. cluster is never empty here (DEFAULT); no two pairs of
- * metadata have the same key. */
+/* Plain data, borrowed from a request's arena or a decoded operation. cluster is never empty here
+ * (DEFAULT); no two pairs of metadata have the same key. */
 struct instance_data {
     struct span ip;
     struct span cluster;
     struct span instance_id; /* empty: none */
-    struct span service_name; /* as the client wrote it inside the instance; only checked, never stored */
+    struct span service_name; /* as the client wrote it in here; only checked, never stored */
     const struct instance_pair *metadata;
     size_t metadata_count;
     double weight;
@@ -42,7 +43,8 @@ struct instance_data {
     bool ephemeral;
 };
 
-/* Immutable and counted. Everything a list needs, effective: what an operator set is already put over it. */
+/* Immutable and counted. Everything a list needs, effective: what an operator set is already put
+ * over it. */
 struct instance {
     atomic_uint refs;
     uint16_t port;
@@ -60,7 +62,8 @@ struct instance {
     size_t healthy_off; /* where true or false of "healthy" begins in json */
 };
 
-/* Encode data as the instance of service grouped ("group@@name"), published by client; one reference. */
+/* Encode data as the instance of service grouped ("group@@name"), published by client; one
+ * reference. */
 MUST_USE struct instance *instance_create(const struct instance_data *data, struct span grouped,
                                           struct span client);
 
@@ -76,11 +79,13 @@ void instance_unref(struct instance *i);
 /* The value of a metadata key; empty span with NULL data when absent. */
 struct span instance_metadata(const struct instance *i, const char *key);
 
-/* A number of milliseconds from metadata (preserved.heart.beat.*, preserved.ip.delete.timeout), dflt when absent or no number. */
+/* A number of milliseconds from metadata (preserved.heart.beat.*, preserved.ip.delete.timeout),
+ * dflt when absent or no number. */
 int64_t instance_data_millis(const struct instance_data *d, const char *key, int64_t dflt);
 
-/* The id that Nacos generates when the client sent none: "ip#port#cluster#grouped". raw_cluster: as sent; NULL data gives "null".
- * Generator snowflake needs an id from the caller: E_INVALID for an unknown generator name is the caller's. */
+/* The id that Nacos generates when the client sent none: "ip#port#cluster#grouped". raw_cluster: as
+ * sent; NULL data gives "null". Generator snowflake needs an id from the caller: E_INVALID for an
+ * unknown generator name is the caller's. */
 struct span instance_id_simple(const struct instance_data *d, struct span raw_cluster,
                                struct span grouped, struct arena *arena);
 
