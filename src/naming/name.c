@@ -139,11 +139,11 @@ static size_t characters(struct span s)
     return count;
 }
 
-/* [^\u4E00-\u9FA5\s], with \s as Java sees it. */
+/* [^\u4E00-\u9FA5\s], with \s as Java sees it; and no NUL, where C would cut the name short. */
 static bool is_plain(int32_t code)
 {
     bool is_space = code == ' ' || (code >= '\t' && code <= '\r');
-    return code >= 0 && !is_space && !(code >= 0x4E00 && code <= 0x9FA5);
+    return code > 0 && !is_space && !(code >= 0x4E00 && code <= 0x9FA5);
 }
 
 static bool is_plain_text(struct span s)
@@ -165,7 +165,7 @@ static bool is_service(struct span s)
     struct character first = character_at(s, 0);
     bool is_line_end = first.code == '\n' || first.code == '\r' || first.code == 0x85 ||
                        first.code == 0x2028 || first.code == 0x2029;
-    if (first.code < 0 || first.code == '@' || is_line_end) {
+    if (first.code <= 0 || first.code == '@' || is_line_end) {
         return false;
     }
     struct span rest = span_of(s.data + first.len, s.len - first.len);

@@ -1,25 +1,34 @@
 #include "naming/naming_form.h"
 
-#include "base/json_out.h"
+#include "api/v2_codes.h"
 #include "wire/json_in.h"
 
 int form_require(const struct api_params *p, enum form_version version, const char *name,
                  const char *type, struct span *ret, struct fail *fail)
 {
-    if (version == FORM_V1) {
-        return params_require(p, name, ret, fail);
-    }
     struct span v = span_trim(params_get(p, name));
-    if (span_empty(v)) {
-        return fail_set_codes(fail, E_MISSING, 0, 10000,
-                              "Required parameter '%s' type %s is not present", name, type);
+    if (!span_empty(v)) {
+        *ret = v;
+        return 0;
     }
-    *ret = v;
-    return 0;
+    switch (version) {
+    case FORM_V1:
+        return params_require(p, name, ret, fail);
+    case FORM_V1_DECLARED:
+        return fail_set(fail, E_MISSING, "Parameter '%s' is missing", name);
+    case FORM_V2:
+        return fail_set_codes(fail, E_MISSING, 0, V2_PARAMETER_MISSING,
+                              "Required parameter '%s' type %s is not present", name, type);
+    case FORM_V2_DECLARED:
+        break;
+    }
+    return fail_set_codes(
+        fail, E_MISSING, 0, V2_PARAMETER_MISSING,
+        "Required request parameter '%s' for method parameter type %s is not present", name, type);
 }
 
-int form_name(const struct api_params *p, enum form_version version, struct arena *arena,
-              struct service_name *ret, struct fail *fail)
+int form_name(const struct api_params *p, enum form_version version, struct service_name *ret,
+              struct fail *fail)
 {
     struct span service = {0};
     int err = form_require(p, version, "serviceName", "String", &service, fail);
@@ -28,11 +37,11 @@ int form_name(const struct api_params *p, enum form_version version, struct aren
     }
     struct span group = span_trim(params_or(p, "groupName", SPAN("DEFAULT_GROUP")));
     struct span namespace_id = span_trim(params_or(p, "namespaceId", SPAN("public")));
-    (void)arena;
+    /* DIFF(grouped-name-v2): Nacos splits G@@S in v1 only. */
     service_name_fill(ret, namespace_id, group, service, true);
     if (span_empty(ret->name) || span_empty(ret->group)) {
-        /* "G@@" and "@@S": Nacos answers its container's JSON here; the reason is the same. */
-        return fail_set_codes(fail, E_INVALID, 0, 20002,
+        /* "G@@" and "@@S". DIFF(name-filter-error): Nacos answers its container's JSON here. */
+        return fail_set_codes(fail, E_INVALID, 0, V2_PARAMETER_VALIDATE_ERROR,
                               "Param 'serviceName' is illegal, it should be format as "
                               "'groupName@@serviceName'");
     }
@@ -64,6 +73,24 @@ int form_address(const struct api_params *p, enum form_version version, struct i
     return name_check_instance(ret, fail);
 }
 
+/* DIFF(metadata-error): Nacos fails with 500 in its filter. */
+static int bad_metadata(struct span text, struct fail *fail)
+{
+    return fail_set_codes(fail, E_INVALID, 0, V2_INSTANCE_METADATA_ERROR,
+                          "metadata format incorrect:%.*s", SPAN_ARG(text));
+}
+
+/* The pair that has this key already, or the next free one. */
+static struct instance_pair *pair_slot(struct instance_pair *pairs, size_t *count, struct span key)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (span_eq(pairs[i].key, key)) {
+            return &pairs[i];
+        }
+    }
+    return &pairs[(*count)++];
+}
+
 /* "k=v,k=v" as 1.x scripts write it. */
 static int metadata_pairs(struct span text, struct arena *arena,
                           const struct instance_pair **ret_pairs, size_t *ret_count,
@@ -84,10 +111,9 @@ static int metadata_pairs(struct span text, struct arena *arena,
         struct span whole = value;
         struct span key = span_trim(span_cut(&value, '='));
         if (key.len == whole.len || span_empty(key)) {
-            return fail_set_codes(fail, E_INVALID, 0, 21002, "metadata format incorrect:%.*s",
-                                  SPAN_ARG(text));
+            return bad_metadata(text, fail);
         }
-        pairs[count++] = (struct instance_pair){key, span_trim(value)};
+        *pair_slot(pairs, &count, key) = (struct instance_pair){key, span_trim(value)};
     }
     *ret_pairs = pairs;
     *ret_count = count;
@@ -107,8 +133,7 @@ static int metadata_json(struct span text, struct arena *arena,
     }
     json_in_free(doc);
     if (err) {
-        return fail_set_codes(fail, E_INVALID, 0, 21002, "metadata format incorrect:%.*s",
-                              SPAN_ARG(text));
+        return bad_metadata(text, fail);
     }
     struct instance_pair *pairs = arena_alloc(arena, (count + 1) * sizeof(*pairs));
     for (size_t i = 0; i < count; i++) {
@@ -137,6 +162,7 @@ int form_instance(const struct api_params *p, enum form_version version, struct 
 {
     int err = form_address(p, version, ret, fail);
     if (!err) {
+        /* DIFF(number-error): Nacos fails with 500 in v2. */
         err = params_double(p, "weight", &ret->weight, fail);
     }
     if (!err) {
@@ -155,7 +181,7 @@ int form_instance(const struct api_params *p, enum form_version version, struct 
 
 void form_answer_ok(struct api_call *call, enum form_version version)
 {
-    if (version == FORM_V1) {
+    if (!form_is_v2(version)) {
         api_answer_text(call, SPAN("ok"));
         return;
     }

@@ -13,7 +13,20 @@
 #include "api/params.h"
 #include "naming/name.h"
 
-enum form_version { FORM_V1, FORM_V2 };
+/* How a route reads its parameters and answers; Nacos has two ways to say what is missing in either
+ * version (golden http/sweep.jsonl has each route's). */
+enum form_version {
+    FORM_V1,          /* its naming helper: "Param 'x' is required." */
+    FORM_V1_DECLARED, /* declared in the method: "Parameter 'x' is missing" */
+    FORM_V2,          /* a form object: "Required parameter 'x' type T is not present" */
+    FORM_V2_DECLARED, /* "Required request parameter 'x' for method parameter type T ..." */
+};
+
+/* True when the answers are those of v2. */
+static inline bool form_is_v2(enum form_version version)
+{
+    return version == FORM_V2 || version == FORM_V2_DECLARED;
+}
 
 /* A required, trimmed parameter. E_MISSING with the version's text; type is Java's name of it
  * ("String"). */
@@ -21,7 +34,7 @@ MUST_USE int form_require(const struct api_params *p, enum form_version version,
                           const char *type, struct span *ret, struct fail *fail);
 
 /* serviceName (required, "G@@S" allowed), groupName, namespaceId; checked. */
-MUST_USE int form_name(const struct api_params *p, enum form_version version, struct arena *arena,
+MUST_USE int form_name(const struct api_params *p, enum form_version version,
                        struct service_name *ret, struct fail *fail);
 
 /* ip, port, clusterName (or cluster): the address of an instance; checked. */

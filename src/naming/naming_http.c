@@ -15,25 +15,30 @@ struct http_instance {
     bool has_weight, has_enabled, has_metadata; /* PATCH */
 };
 
+static bool is_given(const struct api_params *p, const char *name)
+{
+    return !span_empty(span_trim(params_get(p, name)));
+}
+
 static int decode_instance(struct api_call *call, const struct api_params *p,
                            enum form_version version, struct fail *fail)
 {
     struct http_instance *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
     m->version = version;
-    int err = form_name(p, version, &call->arena, &m->service, fail);
+    int err = form_name(p, version, &m->service, fail);
     if (!err) {
         err = form_instance(p, version, &call->arena, &m->instance, fail);
     }
     if (err) {
         return err;
     }
-    m->has_weight = !span_empty(params_get(p, "weight"));
-    m->has_enabled = !span_empty(params_get(p, "enabled")) || !span_empty(params_get(p, "enable"));
-    m->has_metadata = !span_empty(params_get(p, "metadata"));
+    m->has_weight = is_given(p, "weight");
+    m->has_enabled = is_given(p, "enabled") || is_given(p, "enable");
+    m->has_metadata = is_given(p, "metadata");
     m->client = arena_printf(&call->arena, "%.*s:%lld#%s", SPAN_ARG(m->instance.ip),
                              (long long)m->instance.port, m->instance.ephemeral ? "true" : "false");
-    if (version == FORM_V1) {
+    if (!form_is_v2(version)) {
         struct span grouped = service_name_grouped(&m->service, &call->arena);
         m->instance.instance_id =
             instance_id_simple(&m->instance, m->instance.cluster, grouped, &call->arena);
@@ -49,6 +54,11 @@ static HTTP_DECODE(decode_instance_v1)
 static HTTP_DECODE(decode_instance_v2)
 {
     return decode_instance(call, p, FORM_V2, fail);
+}
+
+static HTTP_DECODE(decode_patch_v2)
+{
+    return decode_instance(call, p, FORM_V2_DECLARED, fail);
 }
 
 static enum client_kind kind_of(const struct http_instance *m)
@@ -160,7 +170,7 @@ static int decode_beat(struct api_call *call, const struct api_params *p, enum f
 {
     struct naming_beat *b = arena_alloc(&call->arena, sizeof(*b));
     call->msg = b;
-    int err = form_name(p, version, &call->arena, &b->service, fail);
+    int err = form_name(p, version, &b->service, fail);
     if (err) {
         return err;
     }
@@ -168,6 +178,9 @@ static int decode_beat(struct api_call *call, const struct api_params *p, enum f
     b->full = !span_empty(body);
     b->instance =
         (struct instance_data){.weight = 1.0, .healthy = true, .enabled = true, .ephemeral = true};
+    if (!b->full && (!is_given(p, "ip") || !is_given(p, "port"))) {
+        return 0; /* nobody's address is nobody's instance: the answer is 20404, as Nacos's */
+    }
     if (!b->full) {
         return form_address(p, version, &b->instance, fail);
     }
@@ -194,7 +207,7 @@ static HTTP_DECODE(decode_beat_v1)
 
 static HTTP_DECODE(decode_beat_v2)
 {
-    return decode_beat(call, p, FORM_V2, fail);
+    return decode_beat(call, p, FORM_V2_DECLARED, fail);
 }
 
 static void answer_beat(struct api_call *call, enum beat_code code, int64_t interval_ms)
@@ -245,7 +258,7 @@ static const struct api_row routes[] = {
     READ("/v1/ns/instance/list", V1, http_decode_list_v1, http_read_list, http_admit_list),
     WRITE("/v2/ns/instance", API_POST, V2, decode_instance_v2, admit_register),
     WRITE("/v2/ns/instance", API_PUT, V2, decode_instance_v2, admit_put),
-    WRITE("/v2/ns/instance", API_PATCH, V2, decode_instance_v2, admit_patch),
+    WRITE("/v2/ns/instance", API_PATCH, V2, decode_patch_v2, admit_patch),
     WRITE("/v2/ns/instance", API_DELETE, V2, decode_instance_v2, admit_deregister),
     WRITE("/v2/ns/instance/beat", API_PUT, V2, decode_beat_v2, admit_beat),
     READ("/v2/ns/instance", V2, http_decode_detail_v2, http_read_detail, http_admit_detail),

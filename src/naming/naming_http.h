@@ -61,6 +61,13 @@ HTTP_DECODE(http_decode_subscribers);
 HTTP_ADMIT(http_admit_subscribers);
 HTTP_ADMIT(http_admit_removals);
 
+#define HTTP_CLUSTERS_MAX 1000
+
+/* The distinct cluster names among the first scan_max instances shown, at most HTTP_CLUSTERS_MAX.
+ * The array is the caller's (mem_free), the names are borrowed from the instances. */
+struct service;
+size_t http_cluster_names(const struct service *s, size_t scan_max, struct span **ret_names);
+
 /* A service of either version: what most routes decode. */
 struct http_service {
     struct service_name service;

@@ -3,14 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/v2_codes.h"
 #include "base/json_out.h"
 #include "base/mem.h"
 #include "naming/naming_http.h"
 #include "naming/push.h"
+#include "naming/push_state.h"
 #include "naming/state.h"
 
 #define CATALOG_PAGE_MAX 500
-#define CLIENTS_MAX 10000 /* client ids in one answer */
+#define CATALOG_SCAN_MAX 1000 /* instances looked at for a figure of a row */
+#define SUBSCRIBERS_PAGE_MAX 10000
+#define PUBLISHED_MAX 10000 /* what one client publishes or subscribes to, in one answer */
+#define CLIENTS_MAX 10000   /* client ids in one answer */
 
 HTTP_DECODE(http_decode_nothing)
 {
@@ -37,6 +42,23 @@ static void result_end(struct json_out *j, struct api_call *call)
     json_close(j);
 }
 
+/* DIFF(console-optional): Nacos fails without pageNo, pageSize, clusterName. A larger page than
+ * size_max counts as one of that size. */
+static int decode_page(const struct api_params *p, int64_t size_dflt, int64_t size_max,
+                       struct msg_list *ret, struct fail *fail)
+{
+    ret->page_no = 1;
+    ret->page_size = size_dflt;
+    int err = params_int(p, "pageNo", INT32_MIN, INT32_MAX, &ret->page_no, fail);
+    if (!err) {
+        err = params_int(p, "pageSize", INT32_MIN, INT32_MAX, &ret->page_size, fail);
+    }
+    if (ret->page_size > size_max) {
+        ret->page_size = size_max;
+    }
+    return err;
+}
+
 struct http_catalog {
     struct msg_list page;
     struct span service; /* part of the name; empty: any */
@@ -48,12 +70,7 @@ HTTP_DECODE(http_decode_catalog)
 {
     struct http_catalog *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
-    m->page.page_no = 1;
-    m->page.page_size = 20;
-    int err = params_int(p, "pageNo", INT32_MIN, INT32_MAX, &m->page.page_no, fail);
-    if (!err) {
-        err = params_int(p, "pageSize", 0, CATALOG_PAGE_MAX, &m->page.page_size, fail);
-    }
+    int err = decode_page(p, 20, CATALOG_PAGE_MAX, &m->page, fail);
     m->page.namespace_id = span_trim(params_or(p, "namespaceId", SPAN("public")));
     m->service = span_trim(params_get(p, "serviceNameParam"));
     m->group = span_trim(params_get(p, "groupNameParam"));
@@ -73,6 +90,7 @@ static bool catalog_matches(const struct http_catalog *m, const struct service *
            (!m->has_instances || s->shown_count > 0);
 }
 
+/* DIFF(sorted-lists): Nacos gives no order. */
 static int by_name(const void *a, const void *b)
 {
     const struct service *x = *(struct service *const *)a;
@@ -98,31 +116,17 @@ static struct service **catalog_select(struct naming *n, const struct http_catal
     return list;
 }
 
-static size_t count_clusters(const struct service *s)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < s->shown_count; i++) {
-        size_t before = 0;
-        while (before < i &&
-               !span_eq(s->shown[before]->effective->cluster, s->shown[i]->effective->cluster)) {
-            before++;
-        }
-        count += before == i;
-        if (i > 1000) {
-            break; /* enough for a figure on a page; never quadratic in a large service */
-        }
-    }
-    return count;
-}
-
 static void write_catalog_row(struct json_out *j, const struct service *s)
 {
+    struct span *clusters = NULL;
+    size_t clusters_count = http_cluster_names(s, CATALOG_SCAN_MAX, &clusters);
+    mem_free(clusters);
     bool triggers = s->shown_count > 0 &&
                     (double)s->healthy_count <= s->protect_threshold * (double)s->shown_count;
     json_object(j);
     json_kstr(j, "name", s->name.name);
     json_kstr(j, "groupName", s->name.group);
-    json_kint(j, "clusterCount", (int64_t)count_clusters(s));
+    json_kint(j, "clusterCount", (int64_t)clusters_count);
     json_kint(j, "ipCount", (int64_t)s->shown_count);
     json_kint(j, "healthyInstanceCount", (int64_t)s->healthy_count);
     json_kstr(j, "triggerFlag", triggers ? SPAN("true") : SPAN("false"));
@@ -167,14 +171,9 @@ HTTP_DECODE(http_decode_catalog_instances)
 {
     struct http_catalog_instances *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
-    m->page.page_no = 1;
-    m->page.page_size = 20;
-    int err = form_name(p, FORM_V1, &call->arena, &m->service, fail);
+    int err = form_name(p, FORM_V1_DECLARED, &m->service, fail);
     if (!err) {
-        err = params_int(p, "pageNo", INT32_MIN, INT32_MAX, &m->page.page_no, fail);
-    }
-    if (!err) {
-        err = params_int(p, "pageSize", 0, CATALOG_PAGE_MAX, &m->page.page_size, fail);
+        err = decode_page(p, 20, CATALOG_PAGE_MAX, &m->page, fail);
     }
     m->cluster = span_trim(params_get(p, "clusterName"));
     return err;
@@ -205,6 +204,10 @@ HTTP_ADMIT(http_admit_catalog_instances)
         if (name_cluster_in(m->cluster, it->cluster)) {
             list[count++] = it;
         }
+    }
+    if (count == 0 && !span_empty(m->cluster)) {
+        mem_free(list);
+        return fail_set(fail, E_NOT_FOUND, "cluster %.*s is not found!", SPAN_ARG(m->cluster));
     }
     qsort(list, count, sizeof(struct instance *), by_address);
     size_t from = 0;
@@ -250,7 +253,7 @@ HTTP_DECODE(http_decode_client)
 {
     struct span *id = arena_alloc(&call->arena, sizeof(*id));
     call->msg = id;
-    return form_require(p, FORM_V2, "clientId", "String", id, fail);
+    return form_require(p, FORM_V2_DECLARED, "clientId", "String", id, fail);
 }
 
 static const struct client *find_client(struct naming *n, const struct api_call *call,
@@ -259,8 +262,8 @@ static const struct client *find_client(struct naming *n, const struct api_call 
     const struct span *id = call->msg;
     const struct client *c = client_find(n, *id);
     if (!c) {
-        (void)fail_set_codes(fail, E_NOT_FOUND, 0, 20004, "clientId [ %.*s ] not exist",
-                             SPAN_ARG(*id));
+        (void)fail_set_codes(fail, E_NOT_FOUND, 0, V2_RESOURCE_NOT_FOUND,
+                             "clientId [ %.*s ] not exist", SPAN_ARG(*id));
     }
     return c;
 }
@@ -317,6 +320,19 @@ static void write_service_keys(struct json_out *j, const struct service *s)
     json_kstr(j, "serviceName", s->name.name);
 }
 
+static void write_published(struct json_out *j, const struct service *s, const struct instance *i)
+{
+    json_object(j);
+    write_service_keys(j, s);
+    json_key(j, "registeredInstance");
+    json_object(j);
+    json_kstr(j, "ip", i->ip);
+    json_kint(j, "port", i->port);
+    json_kstr(j, "cluster", i->cluster);
+    json_object_end(j);
+    json_object_end(j);
+}
+
 HTTP_ADMIT(http_admit_client_publishes)
 {
     (void)now;
@@ -328,17 +344,11 @@ HTTP_ADMIT(http_admit_client_publishes)
     struct json_out j;
     result_begin(&j);
     json_array(&j);
+    size_t count = 0;
     for (const struct publication *p = c->publications; p; p = p->hh.next) {
-        for (const struct entry *e = p->entries; e; e = e->next) {
-            json_object(&j);
-            write_service_keys(&j, p->service);
-            json_key(&j, "registeredInstance");
-            json_object(&j);
-            json_kstr(&j, "ip", e->published->ip);
-            json_kint(&j, "port", e->published->port);
-            json_kstr(&j, "cluster", e->published->cluster);
-            json_object_end(&j);
-            json_object_end(&j);
+        for (const struct entry *e = p->entries; e && count < PUBLISHED_MAX; e = e->next) {
+            write_published(&j, p->service, e->published);
+            count++;
         }
     }
     json_array_end(&j);
@@ -346,46 +356,35 @@ HTTP_ADMIT(http_admit_client_publishes)
     return API_ANSWERED;
 }
 
-/* What the visitors below write to. */
-struct visit {
-    struct json_out *j;
-    const struct service *service;
-    const struct client *only; /* NULL: every subscriber */
-    size_t count;
-};
-
-static void write_subscription(void *arg, const struct subscriber_info *info)
+static void write_subscription(struct json_out *j, const struct subscription *sub)
 {
-    struct visit *v = arg;
-    if (v->only && !span_eq(info->client_id, span_of(v->only->id, v->only->id_len))) {
-        return;
-    }
-    json_object(v->j);
-    write_service_keys(v->j, v->service);
-    json_key(v->j, "subscriberInfo");
-    json_object(v->j);
-    json_kstr(v->j, "app", info->app);
-    json_kstr(v->j, "agent", info->agent);
-    json_kstr(v->j, "addr", info->ip);
-    json_object_end(v->j);
-    json_object_end(v->j);
+    json_object(j);
+    write_service_keys(j, sub->service);
+    json_key(j, "subscriberInfo");
+    json_object(j);
+    json_kstr(j, "app", span_str(sub->app ? sub->app : sub->client->app));
+    json_kstr(j, "agent", span_str(sub->client->agent));
+    json_kstr(j, "addr", span_str(sub->client->ip));
+    json_object_end(j);
+    json_object_end(j);
 }
 
 HTTP_ADMIT(http_admit_client_subscribes)
 {
-    struct naming *n = self;
     (void)now;
     (void)out;
-    const struct client *c = find_client(n, call, fail);
+    const struct client *c = find_client(self, call, fail);
     if (!c) {
         return E_NOT_FOUND;
     }
     struct json_out j;
     result_begin(&j);
     json_array(&j);
-    for (const struct service *s = n->services; s && c->subscription_count; s = s->hh.next) {
-        struct visit v = {.j = &j, .service = s, .only = c};
-        push_each_subscriber(s, write_subscription, &v);
+    size_t count = 0;
+    for (const struct subscription *sub = c->subscriptions; sub && count < PUBLISHED_MAX;
+         sub = sub->hh.next) {
+        write_subscription(&j, sub);
+        count++;
     }
     json_array_end(&j);
     result_end(&j, call);
@@ -401,16 +400,8 @@ HTTP_DECODE(http_decode_subscribers)
 {
     struct http_subscribers *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
-    m->page.page_no = 1;
-    m->page.page_size = 1000;
-    int err = form_name(p, FORM_V1, &call->arena, &m->service, fail);
-    if (!err) {
-        err = params_int(p, "pageNo", INT32_MIN, INT32_MAX, &m->page.page_no, fail);
-    }
-    if (!err) {
-        err = params_int(p, "pageSize", INT32_MIN, INT32_MAX, &m->page.page_size, fail);
-    }
-    return err;
+    int err = form_name(p, FORM_V1, &m->service, fail);
+    return err ? err : decode_page(p, 1000, SUBSCRIBERS_PAGE_MAX, &m->page, fail);
 }
 
 /* Subscribers of one page. */

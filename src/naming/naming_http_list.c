@@ -1,4 +1,5 @@
 /* Reading instances over HTTP: the list that 1.x clients poll, and one instance. */
+#include "api/v2_codes.h"
 #include "base/json_out.h"
 #include "naming/naming_http.h"
 #include "naming/naming_rows.h"
@@ -20,11 +21,11 @@ static int decode_list(struct api_call *call, const struct api_params *p, enum f
     struct http_list *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
     m->version = version;
-    int err = form_name(p, version, &call->arena, &m->service, fail);
+    int err = form_name(p, version, &m->service, fail);
     if (err) {
         return err;
     }
-    m->query.clusters = span_trim(params_get(p, version == FORM_V1 ? "clusters" : "clusterName"));
+    m->query.clusters = span_trim(params_get(p, form_is_v2(version) ? "clusterName" : "clusters"));
     m->query.healthy_only = span_ieq(span_trim(params_get(p, "healthyOnly")), SPAN("true"));
     m->query.grouped_name = true;
     return name_check_clusters(m->query.clusters, fail);
@@ -37,17 +38,17 @@ HTTP_DECODE(http_decode_list_v1)
 
 HTTP_DECODE(http_decode_list_v2)
 {
-    return decode_list(call, p, FORM_V2, fail);
+    return decode_list(call, p, FORM_V2_DECLARED, fail);
 }
 
 static struct span head_of(enum form_version version)
 {
-    return version == FORM_V1 ? (struct span){0} : SPAN(V2_HEAD);
+    return form_is_v2(version) ? SPAN(V2_HEAD) : (struct span){0};
 }
 
 static struct span tail_of(enum form_version version)
 {
-    return version == FORM_V1 ? (struct span){0} : SPAN(V2_TAIL);
+    return form_is_v2(version) ? SPAN(V2_TAIL) : (struct span){0};
 }
 
 HTTP_READ(http_read_list)
@@ -80,7 +81,7 @@ static int decode_detail(struct api_call *call, const struct api_params *p,
     struct http_detail *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
     m->version = version;
-    int err = form_name(p, version, &call->arena, &m->service, fail);
+    int err = form_name(p, version, &m->service, fail);
     if (!err) {
         err = form_address(p, version, &m->address, fail);
     }
@@ -96,7 +97,7 @@ HTTP_DECODE(http_decode_detail_v1)
 
 HTTP_DECODE(http_decode_detail_v2)
 {
-    return decode_detail(call, p, FORM_V2, fail);
+    return decode_detail(call, p, FORM_V2_DECLARED, fail);
 }
 
 static const struct instance *find_instance(const struct service_value *v,
@@ -116,7 +117,7 @@ static void write_detail(struct json_out *j, const struct instance *i, struct sp
                          enum form_version version)
 {
     json_object(j);
-    json_kstr(j, version == FORM_V1 ? "service" : "serviceName", grouped);
+    json_kstr(j, form_is_v2(version) ? "serviceName" : "service", grouped);
     json_kstr(j, "ip", i->ip);
     json_kint(j, "port", i->port);
     json_kstr(j, "clusterName", i->cluster);
@@ -143,13 +144,13 @@ static int answer_detail(const struct http_detail *m, const struct service_value
 {
     struct span grouped = service_name_grouped(&m->service, &call->arena);
     if (!v || v->count == 0) {
-        return fail_set_codes(fail, E_NOT_FOUND, 0, 20004,
+        return fail_set_codes(fail, E_NOT_FOUND, 0, V2_RESOURCE_NOT_FOUND,
                               "no ips found for cluster %.*s in service %.*s",
                               SPAN_ARG(m->address.cluster), SPAN_ARG(grouped));
     }
     const struct instance *i = find_instance(v, &m->address);
     if (!i) {
-        return fail_set_codes(fail, E_NOT_FOUND, 0, 20004, "no matched ip found!");
+        return fail_set_codes(fail, E_NOT_FOUND, 0, V2_RESOURCE_NOT_FOUND, "no matched ip found!");
     }
     struct json_out j;
     json_init(&j, 256);

@@ -3,53 +3,106 @@
 
 #include <cjson/cJSON.h>
 
+#include "api/v2_codes.h"
 #include "base/json_out.h"
+#include "base/mem.h"
 #include "naming/admit.h"
 #include "naming/naming_http.h"
+#include "naming/naming_op.h"
 #include "naming/state.h"
 #include "wire/json_in.h"
 
 #define PAGE_SIZE_V2_MAX 500
-#define SELECTOR_BYTES_MAX 4096
+#define CLUSTER_SCAN_MAX                                                                           \
+    100000 /* instances: milliseconds of the core, and no cluster is that rare */
 
 struct http_service_put {
     struct naming_service_put put;
     enum form_version version;
 };
 
-/* none and label are accepted and kept; what they say is not applied, as in Nacos without a CMDB.
- * The console encodes it twice. */
-static int decode_selector(struct span text, struct span *ret, struct fail *fail)
+#define LABEL_MAX 64 /* terms of a label expression */
+
+/* The name in "CONSUMER.label.NAME=PROVIDER.label.NAME", one term of a label expression without
+ * blanks; empty when it is none. */
+static struct span label_of(struct span term)
 {
-    text = span_trim(text);
-    *ret = (struct span){0};
-    if (span_empty(text)) {
-        return 0;
+    struct span provider = term;
+    struct span consumer = span_cut(&provider, '=');
+    struct span left = SPAN("CONSUMER.label.");
+    struct span right = SPAN("PROVIDER.label.");
+    if (!span_starts(consumer, left) || !span_starts(provider, right)) {
+        return (struct span){0};
     }
-    if (text.len > SELECTOR_BYTES_MAX) {
-        return fail_set_codes(fail, E_TOO_LARGE, 400, 21006, "selector: at most %d bytes",
-                              SELECTOR_BYTES_MAX);
-    }
-    struct cJSON *doc = NULL;
-    int err = json_in_object(text, &doc, NULL);
-    const struct cJSON *type = err ? NULL : json_in_get(doc, "type");
-    bool known = cJSON_IsString(type) && (span_eq(span_str(type->valuestring), SPAN("none")) ||
-                                          span_eq(span_str(type->valuestring), SPAN("label")));
-    json_in_free(doc);
-    if (!known) {
-        return fail_set_codes(fail, E_INVALID, 0, 21006, "not match any type of selector!");
-    }
-    *ret = text;
-    return 0;
+    struct span name = span_of(consumer.data + left.len, consumer.len - left.len);
+    struct span same = span_of(provider.data + right.len, provider.len - right.len);
+    return span_eq(name, same) ? name : (struct span){0};
 }
 
-/* %XX once more: the console sends the selector encoded a second time. */
+/* The label selector as Nacos shows it: its expression, and the labels in it. */
+static struct buf *label_selector(const char *expression)
+{
+    struct json_out j;
+    json_init(&j, 256);
+    json_object(&j);
+    json_kstr(&j, "type", SPAN("label"));
+    json_kstr(&j, "expression", span_str(expression));
+    json_key(&j, "labels");
+    json_array(&j);
+    struct span rest = span_str(expression);
+    for (int i = 0; i < LABEL_MAX && !span_empty(rest); i++) {
+        struct span label = label_of(span_trim(span_cut(&rest, '&')));
+        if (!span_empty(label)) {
+            json_str(&j, label);
+        }
+    }
+    json_array_end(&j);
+    json_kstr(&j, "contextType", SPAN("CMDB"));
+    json_object_end(&j);
+    return json_take(&j);
+}
+
+static int bad_selector(struct fail *fail)
+{
+    return fail_set_codes(fail, E_INVALID, 0, V2_SELECTOR_ERROR, "not match any type of selector!");
+}
+
+static int selector_too_long(struct fail *fail)
+{
+    return fail_set_codes(fail, E_TOO_LARGE, 400, V2_SELECTOR_ERROR, "selector: at most %u bytes",
+                          NAMING_OP_SELECTOR_MAX);
+}
+
+/* none, which is no selector, and label, which is kept and shown; what it says is not applied, as
+ * in Nacos without a CMDB. */
+static int read_selector(const struct cJSON *doc, struct arena *arena, struct span *ret,
+                         struct fail *fail)
+{
+    const char *type = cJSON_GetStringValue(json_in_get(doc, "type"));
+    if (type && strcmp(type, "none") == 0) {
+        return 0;
+    }
+    if (!type || strcmp(type, "label") != 0) {
+        return bad_selector(fail);
+    }
+    const char *expression = cJSON_GetStringValue(json_in_get(doc, "expression"));
+    struct buf *text = label_selector(expression ? expression : "");
+    int err = text->len > NAMING_OP_SELECTOR_MAX ? selector_too_long(fail) : 0;
+    if (!err) {
+        *ret = arena_span(arena, buf_span(text));
+    }
+    buf_unref(text);
+    return err;
+}
+
+/* %XX once more: the console sends the selector encoded a second time. text has at most
+ * NAMING_OP_SELECTOR_MAX bytes. */
 static struct span decode_percent(struct span text, struct arena *arena)
 {
+    static const char digits[] = "0123456789abcdefABCDEF";
     char *dst = arena_alloc(arena, text.len + 1);
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
-        static const char digits[] = "0123456789abcdefABCDEF";
         if (text.data[i] == '%' && i + 2 < text.len && memchr(digits, text.data[i + 1], 22) &&
             memchr(digits, text.data[i + 2], 22)) {
             int hi = text.data[i + 1] | 0x20;
@@ -65,6 +118,29 @@ static struct span decode_percent(struct span text, struct arena *arena)
     return span_of(dst, len);
 }
 
+static int decode_selector(struct span text, struct arena *arena, struct span *ret,
+                           struct fail *fail)
+{
+    text = span_trim(text);
+    *ret = (struct span){0};
+    if (span_empty(text)) {
+        return 0;
+    }
+    if (text.len > NAMING_OP_SELECTOR_MAX) {
+        return selector_too_long(fail);
+    }
+    if (span_starts(text, SPAN("%7B")) || span_starts(text, SPAN("%7b"))) {
+        text = decode_percent(text, arena);
+    }
+    struct cJSON *doc = NULL;
+    if (json_in_object(text, &doc, NULL) != 0) {
+        return bad_selector(fail);
+    }
+    int err = read_selector(doc, arena, ret, fail);
+    json_in_free(doc);
+    return err;
+}
+
 static int decode_put(struct api_call *call, const struct api_params *p, enum form_version version,
                       bool create, struct fail *fail)
 {
@@ -72,8 +148,8 @@ static int decode_put(struct api_call *call, const struct api_params *p, enum fo
     call->msg = m;
     m->version = version;
     m->put.create = create;
-    int err = form_name(p, version, &call->arena, &m->put.service, fail);
-    if (!err && version == FORM_V1 && !create) {
+    int err = form_name(p, version, &m->put.service, fail);
+    if (!err && !form_is_v2(version) && !create) {
         struct span threshold = {0};
         err = params_require(p, "protectThreshold", &threshold, fail);
     }
@@ -85,13 +161,9 @@ static int decode_put(struct api_call *call, const struct api_params *p, enum fo
                             &m->put.metadata_count, fail);
     }
     if (!err) {
-        struct span selector = span_trim(params_get(p, "selector"));
-        if (span_starts(selector, SPAN("%7B")) || span_starts(selector, SPAN("%7b"))) {
-            selector = decode_percent(selector, &call->arena);
-        }
-        err = decode_selector(selector, &m->put.selector, fail);
+        err = decode_selector(params_get(p, "selector"), &call->arena, &m->put.selector, fail);
     }
-    if (version == FORM_V2) {
+    if (form_is_v2(version)) {
         params_bool(p, "ephemeral", &m->put.ephemeral);
     }
     return err;
@@ -99,7 +171,7 @@ static int decode_put(struct api_call *call, const struct api_params *p, enum fo
 
 HTTP_DECODE(http_decode_service_create_v1)
 {
-    return decode_put(call, p, FORM_V1, true, fail);
+    return decode_put(call, p, FORM_V1_DECLARED, true, fail);
 }
 
 HTTP_DECODE(http_decode_service_create_v2)
@@ -130,17 +202,17 @@ static int decode_service(struct api_call *call, const struct api_params *p,
     struct http_service *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
     m->version = version;
-    return form_name(p, version, &call->arena, &m->service, fail);
+    return form_name(p, version, &m->service, fail);
 }
 
 HTTP_DECODE(http_decode_service_v1)
 {
-    return decode_service(call, p, FORM_V1, fail);
+    return decode_service(call, p, FORM_V1_DECLARED, fail);
 }
 
 HTTP_DECODE(http_decode_service_v2)
 {
-    return decode_service(call, p, FORM_V2, fail);
+    return decode_service(call, p, FORM_V2_DECLARED, fail);
 }
 
 HTTP_ADMIT(http_admit_service_remove)
@@ -171,29 +243,41 @@ static void write_selector(struct json_out *j, const struct service *s)
     }
 }
 
-/* The distinct cluster names of what is shown, each once; services have few. */
-static size_t cluster_names(const struct service *s, struct arena *arena, struct span **ret)
+/* A name that was met. */
+struct cluster_name {
+    struct span name;
+    UT_hash_handle hh;
+};
+
+size_t http_cluster_names(const struct service *s, size_t scan_max, struct span **ret_names)
 {
-    struct span *names = arena_alloc(arena, (s->shown_count + 1) * sizeof(*names));
+    size_t scan = s->shown_count < scan_max ? s->shown_count : scan_max;
+    size_t max = scan < HTTP_CLUSTERS_MAX ? scan : HTTP_CLUSTERS_MAX;
+    struct span *names = mem_zalloc(max + 1, sizeof(*names));
+    struct cluster_name *met = mem_zalloc(max + 1, sizeof(*met));
+    struct cluster_name *table = NULL;
     size_t count = 0;
-    for (size_t i = 0; i < s->shown_count; i++) {
-        struct span c = s->shown[i]->effective->cluster;
-        size_t at = 0;
-        while (at < count && !span_eq(names[at], c)) {
-            at++;
-        }
-        if (at == count && count < 1000) {
-            names[count++] = c;
+    for (size_t i = 0; i < scan && count < max; i++) {
+        struct span name = s->shown[i]->effective->cluster;
+        struct cluster_name *found = NULL;
+        HASH_FIND(hh, table, name.data, name.len, found);
+        if (!found) {
+            names[count] = name;
+            met[count].name = name;
+            HASH_ADD_KEYPTR(hh, table, name.data, name.len, &met[count]);
+            count++;
         }
     }
-    *ret = names;
+    HASH_CLEAR(hh, table);
+    mem_free(met);
+    *ret_names = names;
     return count;
 }
 
-static void write_service_v1(struct json_out *j, const struct service *s, struct arena *arena)
+static void write_service_v1(struct json_out *j, const struct service *s)
 {
     struct span *clusters = NULL;
-    size_t count = cluster_names(s, arena, &clusters);
+    size_t count = http_cluster_names(s, CLUSTER_SCAN_MAX, &clusters);
     json_object(j);
     json_kstr(j, "namespaceId", s->name.namespace_id);
     json_kstr(j, "groupName", s->name.group);
@@ -214,12 +298,13 @@ static void write_service_v1(struct json_out *j, const struct service *s, struct
     }
     json_array_end(j);
     json_object_end(j);
+    mem_free(clusters);
 }
 
-static void write_service_v2(struct json_out *j, const struct service *s, struct arena *arena)
+static void write_service_v2(struct json_out *j, const struct service *s)
 {
     struct span *clusters = NULL;
-    size_t count = cluster_names(s, arena, &clusters);
+    size_t count = http_cluster_names(s, CLUSTER_SCAN_MAX, &clusters);
     json_object(j);
     json_kint(j, "code", 0);
     json_kstr(j, "message", SPAN("success"));
@@ -243,6 +328,7 @@ static void write_service_v2(struct json_out *j, const struct service *s, struct
         json_object_end(j);
     }
     json_object_end(j);
+    mem_free(clusters);
     write_metadata(j, s);
     json_kdouble(j, "protectThreshold", s->protect_threshold);
     write_selector(j, s);
@@ -259,16 +345,16 @@ HTTP_ADMIT(http_admit_service_get)
     const struct service *s = service_find(self, &m->service);
     if (!s || !s->exists) {
         struct span grouped = service_name_grouped(&m->service, &call->arena);
-        return fail_set_codes(fail, E_INVALID, 0, 21008,
+        return fail_set_codes(fail, E_INVALID, 0, V2_SERVICE_NOT_EXIST,
                               "service not found, namespace: %.*s, serviceName: %.*s",
                               SPAN_ARG(m->service.namespace_id), SPAN_ARG(grouped));
     }
     struct json_out j;
     json_init(&j, 512);
-    if (m->version == FORM_V1) {
-        write_service_v1(&j, s, &call->arena);
+    if (form_is_v2(m->version)) {
+        write_service_v2(&j, s);
     } else {
-        write_service_v2(&j, s, &call->arena);
+        write_service_v1(&j, s);
     }
     api_answer_json(call, &j);
     json_close(&j);
@@ -289,8 +375,9 @@ static int decode_names(struct api_call *call, const struct api_params *p,
     m->list.page_no = 1;
     m->list.page_size = 20;
     struct span required = {0};
-    int err = version == FORM_V1 ? params_require(p, "pageNo", &required, fail) : 0;
-    if (!err && version == FORM_V1) {
+    bool v2 = form_is_v2(version);
+    int err = v2 ? 0 : params_require(p, "pageNo", &required, fail);
+    if (!err && !v2) {
         err = params_require(p, "pageSize", &required, fail);
     }
     if (!err) {
@@ -302,7 +389,7 @@ static int decode_names(struct api_call *call, const struct api_params *p,
     if (err) {
         return err;
     }
-    if (version == FORM_V2 && m->list.page_size > PAGE_SIZE_V2_MAX) {
+    if (v2 && m->list.page_size > PAGE_SIZE_V2_MAX) {
         m->list.page_size = PAGE_SIZE_V2_MAX;
     }
     m->list.namespace_id = span_trim(params_or(p, "namespaceId", SPAN("public")));
@@ -333,7 +420,7 @@ HTTP_ADMIT(http_admit_names)
     size_t from = 0;
     size_t to = 0;
     msg_page(&m->list, count, &from, &to);
-    bool v2 = m->version == FORM_V2;
+    bool v2 = form_is_v2(m->version);
     struct json_out j;
     json_init(&j, 256);
     json_object(&j);

@@ -24,7 +24,8 @@ static int param_failed(int err, struct fail *fail)
     return fail_set(fail, E_PARAM, "Param check invalid:%.*s", FAIL_TEXT_MAX - 32, text);
 }
 
-/* namespace, groupName, serviceName: taken as they are, blank namespace is public. Unchecked. */
+/* namespace, groupName, serviceName, as they are. Unchecked. DIFF(blank-namespace): "" is public.
+ */
 static int decode_name(const struct cJSON *doc, struct arena *arena, struct service_name *ret,
                        struct fail *fail)
 {

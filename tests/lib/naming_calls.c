@@ -140,8 +140,24 @@ struct answer call_http(struct story *s, unsigned method, const char *path, cons
     return a;
 }
 
+/* Replace the number behind each lastRefTime by 0. */
+static void blank_stamps(char *text)
+{
+    const char *key = "\"lastRefTime\":";
+    for (char *at = strstr(text, key); at; at = strstr(at, key)) {
+        at += strlen(key);
+        size_t digits = strspn(at, "0123456789");
+        assert_true(digits == 13); /* milliseconds of this age: what clients compare */
+        *at = '0';
+        memmove(at + 1, at + digits, strlen(at + digits) + 1);
+    }
+}
+
 static void expect(struct answer *a, int err, const char *text)
 {
+    if (!err) {
+        blank_stamps(a->text);
+    }
     if (a->err != err || strcmp(a->text, text) != 0) {
         fail_msg("expected %s\n  %s\ngot %s\n  %s", err_name(err), text, err_name(a->err), a->text);
     }
