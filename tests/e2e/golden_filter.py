@@ -47,13 +47,60 @@ def naming_only(lines):
     return [x for x in lines if x.get("conn") not in config and not (x["rpc"] == "note" and is_config_note(x))]
 
 
+QUERY = re.compile(r"\?(.*)$")
+
+
+def sorted_query(lines):
+    """HTTP requests with their parameters in order: Go keeps them in a map, whose order is free."""
+    for x in lines:
+        if x["rpc"] == "http" and x["dir"] == "c2s":
+            x["type"] = QUERY.sub(lambda m: "?" + "&".join(sorted(m.group(1).split("&"))), x["type"])
+    return lines
+
+
+def one_connection(lines):
+    """All connections as one. Clients that dial a server that comes and goes need more or fewer of them by chance."""
+    seen = set()
+    out = []
+    for x in lines:
+        if x["type"] == "ConnectionSetupRequest":
+            if "setup" in seen:
+                continue
+            seen.add("setup")
+        out.append(dict(x, conn=1) if "conn" in x else x)
+    return out
+
+
+LATE_MS = 1000  # before the end of a connection: an ack may be cut off with it
+
+
+def missing_acks(lines):
+    """The recording without the acks of naming pushes, which a client may send in a later step; each push that got none is
+    followed by a line that says so."""
+    ends = {x["conn"]: x["t_ms"] for x in lines if "conn" in x}
+    acks = {(x["conn"], x["body"]["requestId"]) for x in lines if x["type"] == "NotifySubscriberResponse"}
+    out = []
+    for x in lines:
+        if x["type"] == "NotifySubscriberResponse":
+            continue
+        out.append(x)
+        if (x["type"] == "NotifySubscriberRequest" and (x["conn"], x["body"]["requestId"]) not in acks
+                and ends[x["conn"]] - x["t_ms"] > LATE_MS):
+            out.append(dict(x, dir="c2s", type="no NotifySubscriberResponse"))
+    return out
+
+
 def served_routes(lines):
     """An HTTP recording with only the exchanges on routes that are served."""
-    return [x for x in lines if x["req"]["path"].removeprefix("/nacos") in ROUTES]
+    served = [x for x in lines if x["req"]["path"].removeprefix("/nacos") in ROUTES]
+    for x in served:
+        if isinstance(x["res"].get("body"), list):  # compare.py sorts the lists below keys only
+            x["res"]["body"].sort(key=json.dumps)
+    return served
 
 
 # The original pushes 500 ms after a change, this server at once: the same push may belong to an earlier step here.
-PUSHED = ("NotifySubscriberRequest", "NotifySubscriberResponse", "event")
+PUSHED = ("NotifySubscriberRequest", "event")
 
 
 def drop_moved(groups):
