@@ -101,7 +101,8 @@ static int metadata_pairs(struct span text, struct arena *arena,
         commas += text.data[i] == ',';
     }
     if (commas >= INSTANCE_METADATA_MAX) {
-        return fail_set(fail, E_LIMIT, "metadata: at most %d pairs", INSTANCE_METADATA_MAX);
+        return fail_set_codes(fail, E_INVALID, 0, V2_INSTANCE_METADATA_ERROR,
+                              "metadata: at most %d pairs", INSTANCE_METADATA_MAX);
     }
     struct instance_pair *pairs = arena_alloc(arena, (commas + 1) * sizeof(*pairs));
     size_t count = 0;

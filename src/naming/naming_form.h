@@ -46,7 +46,7 @@ MUST_USE int form_instance(const struct api_params *p, enum form_version version
                            struct arena *arena, struct instance_data *ret, struct fail *fail);
 
 /* metadata: a JSON object, or k=v,k=v; blank: none. A later key wins over the same one before.
- * E_INVALID  "metadata format incorrect:<text>"   E_LIMIT  over INSTANCE_METADATA_MAX pairs */
+ * E_INVALID  "metadata format incorrect:<text>", or over INSTANCE_METADATA_MAX pairs */
 MUST_USE int form_metadata(struct span text, struct arena *arena,
                            const struct instance_pair **ret_pairs, size_t *ret_count,
                            struct fail *fail);

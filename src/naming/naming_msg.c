@@ -97,6 +97,13 @@ static int decode_metadata(const struct cJSON *obj, struct arena *arena, struct 
     size_t count = 0;
     int err = json_in_pairs(json_in_get(obj, "metadata"), INSTANCE_METADATA_MAX, arena, &pairs,
                             &count, fail);
+    if (err == E_LIMIT) {
+        /* More pairs than characters are allowed: the reason is the same. */
+        err = fail_set(fail, E_PARAM,
+                       "Param 'Metadata' is illegal, the param length should not exceed %d.",
+                       NAME_METADATA_MAX);
+        return param_failed(err, fail);
+    }
     if (err) {
         return err;
     }
@@ -261,8 +268,8 @@ static int decode_batch(const struct cJSON *doc, struct arena *arena, void *msg,
     }
     int size = array ? cJSON_GetArraySize(array) : 0;
     if (size > INSTANCE_BATCH_MAX) {
-        return fail_set(fail, E_LIMIT, "field 'instances': at most %d, got %d", INSTANCE_BATCH_MAX,
-                        size);
+        return fail_set(fail, E_TOO_LARGE, "field 'instances': at most %d, got %d",
+                        INSTANCE_BATCH_MAX, size);
     }
     struct instance_data *list = arena_try(arena, ((size_t)size + 1) * sizeof(*list));
     if (!list) {

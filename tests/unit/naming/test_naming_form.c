@@ -327,7 +327,8 @@ static void test_metadata__too_many_or_too_deep__is_refused(void **state)
     size_t count = 7;
     struct fail fail = {0};
     char *text = repeat("k=v", ",k=v", INSTANCE_METADATA_MAX, "");
-    assert_int_equal(form_metadata(span_str(text), &arena, &pairs, &count, &fail), E_LIMIT);
+    assert_int_equal(form_metadata(span_str(text), &arena, &pairs, &count, &fail), E_INVALID);
+    assert_int_equal(fail.v2, V2_INSTANCE_METADATA_ERROR);
     assert_string_equal(fail.text, "metadata: at most 1024 pairs");
     mem_free(text);
     text = repeat("", "{\"a\":", 100000, "");

@@ -206,7 +206,7 @@ static void test_instance__too_many_metadata_pairs__are_refused(void **state)
 {
     (void)state;
     char *json = repeat(REGISTER "{\"metadata\":{", "\"\":\"\",", 1025, "\"\":\"\"}}}");
-    refuse(msg_decode_instance, json, E_LIMIT, "1026 pairs, at most 1024");
+    refuse(msg_decode_instance, json, E_PARAM, TOO_LONG("Metadata", "1024"));
     mem_free(json);
 }
 
@@ -322,7 +322,7 @@ static void test_batch__10000__are_taken_and_one_more_is_not(void **state)
     call_close(&call);
     mem_free(json);
     json = repeat(BATCH "[", one, 10000, "{\"ip\":\"10.0.0.2\"}]}");
-    refuse(msg_decode_batch, json, E_LIMIT, "field 'instances': at most 10000, got 10001");
+    refuse(msg_decode_batch, json, E_TOO_LARGE, "field 'instances': at most 10000, got 10001");
     mem_free(json);
 }
 
