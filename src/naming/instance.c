@@ -107,7 +107,7 @@ struct instance *instance_create(const struct instance_data *data, struct span g
                                  struct span client)
 {
     ASSERT(data->port >= 0 && data->port <= UINT16_MAX);
-    ASSERT(data->metadata_count <= 2 * INSTANCE_METADATA_MAX);
+    ASSERT(data->metadata_count <= (size_t)2 * INSTANCE_METADATA_MAX);
     struct json_out j;
     json_init(&j, INSTANCE_JSON_HINT + grouped.len);
     size_t healthy_off = put_instance(&j, data, grouped);

@@ -318,8 +318,8 @@ int name_check_registration(const struct instance_data *i, struct fail *fail)
 
 bool name_cluster_in(struct span clusters, struct span cluster)
 {
-    struct span rest = is_blank(clusters) ? (struct span){0} : without_last_commas(clusters);
-    if (rest.len == 0) {
+    struct span rest = without_last_commas(clusters);
+    if (is_blank(rest)) {
         return true;
     }
     while (rest.len > 0) {

@@ -79,7 +79,8 @@ static struct buf *pack(const Nacre__NamingOp *m)
     return buf_take(bytes, len);
 }
 
-static struct buf *encode_publish(const struct naming_op *op, Nacre__NamingOp *m,
+/* m is the envelope; a copy, because what it points to lives no longer than the call. */
+static struct buf *encode_publish(const struct naming_op *op, Nacre__NamingOp m,
                                   Nacre__ServiceName *name)
 {
     struct arena arena;
@@ -92,14 +93,14 @@ static struct buf *encode_publish(const struct naming_op *op, Nacre__NamingOp *m
     p.batch = op->batch;
     p.n_instances = op->instances_count;
     p.instances = pack_instances(op, &arena);
-    m->op_case = NACRE__NAMING_OP__OP_PUBLISH;
-    m->publish = &p;
-    struct buf *packed = pack(m);
+    m.op_case = NACRE__NAMING_OP__OP_PUBLISH;
+    m.publish = &p;
+    struct buf *packed = pack(&m);
     arena_close(&arena);
     return packed;
 }
 
-static struct buf *encode_overlay(const struct naming_op *op, Nacre__NamingOp *m,
+static struct buf *encode_overlay(const struct naming_op *op, Nacre__NamingOp m,
                                   Nacre__ServiceName *name)
 {
     struct arena arena;
@@ -124,14 +125,14 @@ static struct buf *encode_overlay(const struct naming_op *op, Nacre__NamingOp *m
     }
     o.n_metadata_remove = op->metadata_remove_count;
     o.metadata_remove = gone;
-    m->op_case = NACRE__NAMING_OP__OP_OVERLAY;
-    m->overlay = &o;
-    struct buf *packed = pack(m);
+    m.op_case = NACRE__NAMING_OP__OP_OVERLAY;
+    m.overlay = &o;
+    struct buf *packed = pack(&m);
     arena_close(&arena);
     return packed;
 }
 
-static struct buf *encode_service_put(const struct naming_op *op, Nacre__NamingOp *m,
+static struct buf *encode_service_put(const struct naming_op *op, Nacre__NamingOp m,
                                       Nacre__ServiceName *name)
 {
     struct arena arena;
@@ -144,56 +145,56 @@ static struct buf *encode_service_put(const struct naming_op *op, Nacre__NamingO
     p.n_metadata = op->metadata_count;
     p.metadata = pack_pairs(op->metadata, op->metadata_count, &arena);
     p.selector = pack_span(op->selector);
-    m->op_case = NACRE__NAMING_OP__OP_SERVICE_PUT;
-    m->service_put = &p;
-    struct buf *packed = pack(m);
+    m.op_case = NACRE__NAMING_OP__OP_SERVICE_PUT;
+    m.service_put = &p;
+    struct buf *packed = pack(&m);
     arena_close(&arena);
     return packed;
 }
 
-static struct buf *encode_unpublish(const struct naming_op *op, Nacre__NamingOp *m,
+static struct buf *encode_unpublish(const struct naming_op *op, Nacre__NamingOp m,
                                     Nacre__ServiceName *name)
 {
     Nacre__Unpublish u = NACRE__UNPUBLISH__INIT;
     u.service = name;
     u.client = pack_span(op->client);
     u.reason = op->reason;
-    m->op_case = NACRE__NAMING_OP__OP_UNPUBLISH;
-    m->unpublish = &u;
-    return pack(m);
+    m.op_case = NACRE__NAMING_OP__OP_UNPUBLISH;
+    m.unpublish = &u;
+    return pack(&m);
 }
 
-static struct buf *encode_client_gone(const struct naming_op *op, Nacre__NamingOp *m)
+static struct buf *encode_client_gone(const struct naming_op *op, Nacre__NamingOp m)
 {
     Nacre__ClientGone g = NACRE__CLIENT_GONE__INIT;
     g.client = pack_span(op->client);
     g.reason = op->reason;
-    m->op_case = NACRE__NAMING_OP__OP_CLIENT_GONE;
-    m->client_gone = &g;
-    return pack(m);
+    m.op_case = NACRE__NAMING_OP__OP_CLIENT_GONE;
+    m.client_gone = &g;
+    return pack(&m);
 }
 
-static struct buf *encode_health(const struct naming_op *op, Nacre__NamingOp *m,
+static struct buf *encode_health(const struct naming_op *op, Nacre__NamingOp m,
                                  Nacre__ServiceName *name)
 {
     Nacre__Health h = NACRE__HEALTH__INIT;
     h.service = name;
     h.client = pack_span(op->client);
     h.healthy = op->healthy;
-    m->op_case = NACRE__NAMING_OP__OP_HEALTH;
-    m->health = &h;
-    return pack(m);
+    m.op_case = NACRE__NAMING_OP__OP_HEALTH;
+    m.health = &h;
+    return pack(&m);
 }
 
-static struct buf *encode_service_remove(const struct naming_op *op, Nacre__NamingOp *m,
+static struct buf *encode_service_remove(const struct naming_op *op, Nacre__NamingOp m,
                                          Nacre__ServiceName *name)
 {
     Nacre__ServiceRemove r = NACRE__SERVICE_REMOVE__INIT;
     r.service = name;
     r.explicit_ = op->is_explicit;
-    m->op_case = NACRE__NAMING_OP__OP_SERVICE_REMOVE;
-    m->service_remove = &r;
-    return pack(m);
+    m.op_case = NACRE__NAMING_OP__OP_SERVICE_REMOVE;
+    m.service_remove = &r;
+    return pack(&m);
 }
 
 struct buf *naming_op_encode(const struct naming_op *op)
@@ -204,19 +205,19 @@ struct buf *naming_op_encode(const struct naming_op *op)
     Nacre__ServiceName name = pack_name(&op->service);
     switch (op->kind) {
     case NAMING_OP_PUBLISH:
-        return encode_publish(op, &m, &name);
+        return encode_publish(op, m, &name);
     case NAMING_OP_UNPUBLISH:
-        return encode_unpublish(op, &m, &name);
+        return encode_unpublish(op, m, &name);
     case NAMING_OP_CLIENT_GONE:
-        return encode_client_gone(op, &m);
+        return encode_client_gone(op, m);
     case NAMING_OP_HEALTH:
-        return encode_health(op, &m, &name);
+        return encode_health(op, m, &name);
     case NAMING_OP_OVERLAY:
-        return encode_overlay(op, &m, &name);
+        return encode_overlay(op, m, &name);
     case NAMING_OP_SERVICE_PUT:
-        return encode_service_put(op, &m, &name);
+        return encode_service_put(op, m, &name);
     case NAMING_OP_SERVICE_REMOVE:
-        return encode_service_remove(op, &m, &name);
+        return encode_service_remove(op, m, &name);
     }
     ASSERT(!"a kind outside the enum");
     return NULL;

@@ -35,25 +35,25 @@ enum naming_op_kind {
  * Plain data; only the fields of the kind are meaningful. */
 struct naming_op {
     enum naming_op_kind kind;
+    enum client_kind client_kind;
     int64_t time_ms;
     struct service_name service;
     struct span client;
-    enum client_kind client_kind;
+    const struct instance_data *instances;
+    size_t instances_count;
     enum removal_reason reason;
     bool ephemeral;
     bool batch;
     bool healthy;
     bool create;
     bool is_explicit;
-    const struct instance_data *instances;
-    size_t instances_count;
     /* overlay */
-    struct span ip;
-    struct span cluster;
-    uint16_t port;
     bool remove;
     bool has_weight, has_enabled, enabled, merge_metadata;
+    uint16_t port;
     double weight;
+    struct span ip;
+    struct span cluster;
     const struct instance_pair *metadata;
     size_t metadata_count;
     const struct span *metadata_remove;

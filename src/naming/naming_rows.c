@@ -29,7 +29,8 @@ int naming_read_info(struct view *view, struct api_call *call, const struct info
     struct service_value *v =
         value ? CONTAINER_OF(value, struct service_value, base) : (struct service_value *)NULL;
     struct body body = {0};
-    service_info_body(v, r->service, r->query, stamp, r->head, r->tail, &body);
+    struct service_frame frame = {stamp, r->head, r->tail};
+    service_info_body(v, r->service, r->query, &frame, &body);
     view_value_unref(value);
     api_answer(call, &body);
     return API_ANSWERED;

@@ -286,8 +286,9 @@ static void set_body(struct naming *n, struct cluster_set *set, struct now now, 
     push_end(&j, "naming");
     struct span text = json_text(&j);
     struct service_query q = {.clusters = span_of(set->clusters, set->clusters_len)};
-    service_info_body(v, &s->name, &q, push->stamp, span_of(text.data, head_len),
-                      span_of(text.data + head_len, text.len - head_len), ret);
+    struct service_frame frame = {push->stamp, span_of(text.data, head_len),
+                                  span_of(text.data + head_len, text.len - head_len)};
+    service_info_body(v, &s->name, &q, &frame, ret);
     json_close(&j);
     if (!v || v->enabled == 0) {
         atomic_fetch_add_explicit(&n->counters.empty_pushes, set->conns_count,

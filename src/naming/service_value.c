@@ -127,8 +127,8 @@ static void put_name(struct json_out *j, const struct service_name *n, bool grou
 
 /* Head and tail stand in one buffer, the hosts between them are shared. */
 void service_info_body(const struct service_value *v, const struct service_name *n,
-                       const struct service_query *q, int64_t stamp, struct span head,
-                       struct span tail, struct body *ret)
+                       const struct service_query *q, const struct service_frame *f,
+                       struct body *ret)
 {
     bool protecting = v && v->protecting;
     struct buf *hosts = NULL;
@@ -141,22 +141,22 @@ void service_info_body(const struct service_value *v, const struct service_name 
     }
     struct json_out j;
     json_init(&j, 384);
-    json_bytes(&j, head);
+    json_bytes(&j, f->head);
     json_object(&j);
     put_name(&j, n, q->grouped_name);
     json_kstr(&j, "groupName", n->group);
     json_kstr(&j, "clusters", q->clusters);
     json_kint(&j, "cacheMillis", SERVICE_CACHE_MILLIS);
     json_key(&j, "hosts");
-    json_raw(&j, hosts ? (struct span){0} : SPAN("[]"));
+    json_raw(&j, hosts ? SPAN("") : SPAN("[]"));
     size_t cut = json_text(&j).len;
-    json_kint(&j, "lastRefTime", stamp);
+    json_kint(&j, "lastRefTime", f->stamp);
     json_kstr(&j, "checksum", (struct span){0});
     json_kbool(&j, "allIPs", false);
     json_kbool(&j, "reachProtectionThreshold", protecting);
     json_kbool(&j, "valid", true);
     json_object_end(&j);
-    json_bytes(&j, tail);
+    json_bytes(&j, f->tail);
     struct buf *text = json_take(&j);
     size_t len = text->len;
     body_add(ret, buf_ref(text), 0, cut);

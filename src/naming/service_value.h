@@ -44,10 +44,17 @@ struct service_query {
     bool grouped_name; /* HTTP: "name" is group@@name */
 };
 
+/* What stands around a list. Plain data. */
+struct service_frame {
+    int64_t stamp; /* lastRefTime */
+    struct span head;
+    struct span tail;
+};
+
 /* head + ServiceInfo + tail as a body. v NULL: no such service, empty hosts. The whole list shares
- * v's bytes; a filtered one is built. stamp is lastRefTime. */
+ * v's bytes; a filtered one is built. */
 void service_info_body(const struct service_value *v, const struct service_name *n,
-                       const struct service_query *q, int64_t stamp, struct span head,
-                       struct span tail, struct body *ret);
+                       const struct service_query *q, const struct service_frame *f,
+                       struct body *ret);
 
 #endif

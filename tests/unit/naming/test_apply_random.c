@@ -370,7 +370,7 @@ static void compare_key(const struct m_service *model, const struct service *s, 
     assert_int_equal(slot != NULL, e || o->set);
     assert_int_equal(slot && slot->newest, e != NULL);
     assert_int_equal(slot && slot->overlay, o->set);
-    if (!e) {
+    if (!e || !slot || !slot->newest) {
         return;
     }
     const struct instance *i = slot->newest->effective;

@@ -47,7 +47,7 @@ static char *info(const struct service_value *v, const struct service_query *q)
 {
     struct service_name name = bed_name("demo");
     struct body body = {0};
-    service_info_body(v, &name, q, 1712000000000, (struct span){0}, (struct span){0}, &body);
+    service_info_body(v, &name, q, &(struct service_frame){.stamp = 1712000000000}, &body);
     return text_of(&body);
 }
 
@@ -123,8 +123,8 @@ static void test_info__grouped_name_head_and_tail(void **state)
     struct service_name name = bed_name("demo");
     struct body body = {0};
     struct service_query q = {.grouped_name = true};
-    service_info_body(NULL, &name, &q, 5, SPAN("{\"resultCode\":200,\"serviceInfo\":"), SPAN("}"),
-                      &body);
+    struct service_frame frame = {5, SPAN("{\"resultCode\":200,\"serviceInfo\":"), SPAN("}")};
+    service_info_body(NULL, &name, &q, &frame, &body);
     char *text = text_of(&body);
     assert_string_equal(text, "{\"resultCode\":200,\"serviceInfo\":"
                               "{\"name\":\"DEFAULT_GROUP@@demo\",\"groupName\":\"DEFAULT_GROUP\","
@@ -147,7 +147,8 @@ static void test_info__whole_list__shares_the_hosts(void **state)
     for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
         struct service_name name = bed_name("demo");
         struct body body = {0};
-        service_info_body(v, &name, &whole[i], 1, SPAN("<"), SPAN(">"), &body);
+        service_info_body(v, &name, &whole[i], &(struct service_frame){1, SPAN("<"), SPAN(">")},
+                          &body);
         assert_int_equal(body.parts, 3);
         assert_ptr_equal(body.part[1].buf, v->hosts);
         assert_int_equal(body.part[1].len, v->hosts->len);
@@ -155,8 +156,8 @@ static void test_info__whole_list__shares_the_hosts(void **state)
     }
     struct service_name name = bed_name("demo");
     struct body body = {0};
-    service_info_body(v, &name, &(struct service_query){.clusters = SPAN("C1")}, 1,
-                      (struct span){0}, (struct span){0}, &body);
+    service_info_body(v, &name, &(struct service_query){.clusters = SPAN("C1")},
+                      &(struct service_frame){0}, &body);
     assert_ptr_not_equal(body.part[1].buf, v->hosts);
     body_close(&body);
     drop(v);
