@@ -18,8 +18,16 @@ struct peers;
 struct registry;
 struct types;
 
+/* How long a stream may take: stream.h. Set once, before the start; tests make them short. */
+struct stream_times {
+    uint32_t setup_ms;
+    uint32_t send_ms;
+    uint32_t linger_ms;
+};
+
 struct rpc {
     struct rpc_options options;
+    struct stream_times times;
     grpc_server *server;
     void *unary_method;
     void *stream_method;

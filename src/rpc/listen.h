@@ -4,10 +4,10 @@
  * Limits:  LISTEN_QUOTA_BYTES for all of C-core's buffers: a fuse, not a limiter (grpc-core-in-c.md
  *          11).
  * Rule 6:  when accept meets EMFILE, C-core's listener is dead until a restart. accept_guard.h
- *          keeps that from happening. The limit of open files must be above nacre.connections.max all the same (node/ raises it and
- *          checks), because connections that never register count too. Clients over
- *          nacre.connections.max are sent away, and go.
- * Source:  grpc-core-in-c.md 7, 9; grpc-sdk.md 4.2.
+ *          keeps that from happening. The limit of open files must be above nacre.connections.max
+ * all the same (node/ raises it and checks), because connections that never register count too.
+ * Clients over nacre.connections.max are sent away, and go. Source:  grpc-core-in-c.md 7, 9;
+ * grpc-sdk.md 4.2.
  */
 #ifndef NACRE_RPC_LISTEN_H
 #define NACRE_RPC_LISTEN_H

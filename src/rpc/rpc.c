@@ -74,6 +74,7 @@ int rpc_create(const struct rpc_options *options, struct rpc **ret_rpc, struct f
     grpc_init();
     struct rpc *r = mem_zalloc(1, sizeof(*r));
     r->options = *options;
+    r->times = (struct stream_times){STREAM_SETUP_MS, STREAM_SEND_MS, STREAM_LINGER_MS};
     r->on_stopped.fn = on_stopped;
     life_init(&r->life);
     r->types = types_create(options->features, options->features_count);

@@ -193,7 +193,7 @@ static void start_send(struct stream *s, const struct message *m)
     op.data.send_message.send_message = message_buffer(m);
     s->is_sending = true;
     if (s->state == STREAM_SET_UP) {
-        queue_timer_set(s->queue, &s->timer, STREAM_SEND_MS);
+        queue_timer_set(s->queue, &s->timer, s->queue->rpc->times.send_ms);
     }
     batch(s, &op, &s->on_sent);
     grpc_byte_buffer_destroy(op.data.send_message.send_message);
@@ -231,7 +231,7 @@ void stream_end(struct stream *s, grpc_status_code status, const char *why)
         return;
     }
     note_end(s, status, why);
-    queue_timer_set(s->queue, &s->timer, STREAM_LINGER_MS);
+    queue_timer_set(s->queue, &s->timer, s->queue->rpc->times.linger_ms);
     if (!s->is_sending) {
         start_status(s);
     }
@@ -500,7 +500,7 @@ static void on_new(struct tag *tag, bool ok)
     hello.op = GRPC_OP_SEND_INITIAL_METADATA; /* some clients wait for headers before they go on */
     batch(s, &hello, &s->on_hello);
     receive(s);
-    queue_timer_set(q, &s->timer, STREAM_SETUP_MS);
+    queue_timer_set(q, &s->timer, q->rpc->times.setup_ms);
 }
 
 /* The connection is gone, or our status has ended the stream: the one place that says so. */

@@ -30,6 +30,9 @@ struct rig_options {
     size_t receive_max;
     uint32_t handshake_timeout_ms;
     uint32_t streams_per_conn_max;
+    uint32_t setup_ms; /* a stream's times */
+    uint32_t send_ms;
+    uint32_t linger_ms;
     api_permit_fn permit;
 };
 
@@ -44,7 +47,7 @@ void rig_stop(struct rig *r);
 void rig_stop_edge(struct rig *r, uint32_t grace_ms);
 
 uint16_t rig_port(const struct rig *r);
-const struct rpc *rig_rpc(const struct rig *r);
+struct rpc *rig_rpc(const struct rig *r);
 void rig_set_ready(struct rig *r, bool ready);
 
 /* From now on the core refuses mail with this error; 0: no more. */
@@ -63,6 +66,9 @@ bool rig_wait_registered(struct rig *r, size_t n);
 
 /* Push to count connections, all with the same body: {"requestId":"<id>","pad":"..."}. */
 void rig_push(struct rig *r, const uint64_t *keys, size_t count, uint64_t request_id, size_t pad);
+
+/* Let the core accept a connection once more, as after a second setup, with an ack. */
+void rig_accept(struct rig *r, uint64_t key);
 
 /* Let the core end a connection. */
 void rig_end(struct rig *r, uint64_t key, enum conn_end how, const char *why);

@@ -185,8 +185,8 @@ static void test_rule_06__file_limit_reached__only_newcomers_are_refused(void **
     while (!refused) {
         assert_true(count < ARRAY_LEN(fds));
         fds[count] = raw_open(rig_port(rig));
-        assert_true(raw_hello(fds[count]));
-        refused = raw_count(fds[count++], RAW_SETTINGS, 100) < 0;
+        refused = !raw_hello(fds[count]) || raw_count(fds[count], RAW_SETTINGS, 100) < 0;
+        count++;
     }
     assert_true(count > 1);
     for (int i = 0; i < 20; i++) {
