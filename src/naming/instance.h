@@ -32,7 +32,7 @@ struct instance_pair {
 struct instance_data {
     struct span ip;
     struct span cluster;
-    struct span instance_id; /* empty: none */
+    struct span instance_id;  /* empty: none */
     struct span service_name; /* as the client wrote it in here; only checked, never stored */
     const struct instance_pair *metadata;
     size_t metadata_count;
