@@ -312,11 +312,8 @@ void answer_fail(struct answer *a, enum api_shape shape, const struct fail *fail
  * text/plain, because they may repeat what the request said and must never be taken for a page. */
 static const char *default_type(enum api_shape shape, const struct body *body)
 {
-    if (shape == API_SHAPE_V2) {
-        return TYPE_JSON;
-    }
     if (body->parts == 0) {
-        return NULL;
+        return shape == API_SHAPE_V2 ? TYPE_JSON : NULL;
     }
     char first = body->part[0].buf->data[body->part[0].off];
     return first == '{' || first == '[' ? TYPE_JSON : TYPE_TEXT;

@@ -1,6 +1,9 @@
 /* Registering, changing and beating over HTTP, and the table of all routes. */
 #include "naming/naming_http.h"
 
+#include <string.h>
+
+#include "api/v2_codes.h"
 #include "base/json_out.h"
 #include "naming/admit.h"
 #include "naming/beat.h"
@@ -56,9 +59,22 @@ static HTTP_DECODE(decode_instance_v2)
     return decode_instance(call, p, FORM_V2, fail);
 }
 
+/* PATCH and beat of v2 take the name as 1.x clients send it, and only so (http-api.md 5.1). */
+static int require_grouped(const struct api_params *p, struct fail *fail)
+{
+    struct span name = params_get(p, "serviceName");
+    if (!span_empty(name) && memmem(name.data, name.len, "@@", 2)) {
+        return 0;
+    }
+    return fail_set_codes(fail, E_INVALID, 0, V2_PARAMETER_VALIDATE_ERROR,
+                          "Param 'serviceName' is illegal, it should be format as "
+                          "'groupName@@serviceName'");
+}
+
 static HTTP_DECODE(decode_patch_v2)
 {
-    return decode_instance(call, p, FORM_V2_DECLARED, fail);
+    int err = decode_instance(call, p, FORM_V2_DECLARED, fail);
+    return err ? err : require_grouped(p, fail);
 }
 
 static enum client_kind kind_of(const struct http_instance *m)
@@ -207,7 +223,8 @@ static HTTP_DECODE(decode_beat_v1)
 
 static HTTP_DECODE(decode_beat_v2)
 {
-    return decode_beat(call, p, FORM_V2_DECLARED, fail);
+    int err = decode_beat(call, p, FORM_V2_DECLARED, fail);
+    return err ? err : require_grouped(p, fail);
 }
 
 static void answer_beat(struct api_call *call, enum beat_code code, int64_t interval_ms)

@@ -153,7 +153,8 @@ static int read_state(void *self, struct api_call *call, struct now now, struct 
     json_object(&j);
     json_kstr(&j, "version", SPAN("2.5.1"));
     json_kstr(&j, "startup_mode", SPAN("standalone"));
-    json_kstr(&j, "function_mode", SPAN("naming"));
+    json_key(&j, "function_mode");
+    json_null(&j); /* a name only where nacos.functionMode restricts the node to one half */
     char number[32];
     snprintf(number, sizeof(number), "%lld", (long long)s->options->server_port);
     json_kstr(&j, "server_port", span_str(number));

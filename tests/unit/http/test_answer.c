@@ -173,6 +173,14 @@ static void test_reply__type_is_the_rows_or_by_the_body(void **state)
     body_add_buf(&reply.body, buf_create(SPAN("ok")));
     answer_reply(&a, API_SHAPE_NAMING1, &reply, &naming);
     assert_string_equal(a.content_type, "text/plain;charset=UTF-8");
+    body_close(&a.body);
+    body_add_buf(&reply.body, buf_create(SPAN("{}")));
+    answer_reply(&a, API_SHAPE_V2, &reply, &naming);
+    assert_string_equal(a.content_type, "application/json");
+    body_close(&a.body);
+    body_add_buf(&reply.body, buf_create(SPAN("ok"))); /* PATCH of v2 */
+    answer_reply(&a, API_SHAPE_V2, &reply, &naming);
+    assert_string_equal(a.content_type, "text/plain;charset=UTF-8");
     reply = (struct api_reply){.content_type = "x/y", .http_status = 201, .body = a.body};
     answer_reply(&a, API_SHAPE_NAMING1, &reply, &naming);
     assert_string_equal(a.content_type, "x/y");
