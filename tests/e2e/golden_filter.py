@@ -90,13 +90,56 @@ def missing_acks(lines):
     return out
 
 
+def until(lines, note):
+    """A recording up to a note of the driver."""
+    for n, x in enumerate(lines):
+        if x["rpc"] == "note" and x["type"] == note:
+            return lines[:n + 1]
+    return lines
+
+
 def served_routes(lines):
     """An HTTP recording with only the exchanges on routes that are served."""
-    served = [x for x in lines if x["req"]["path"].removeprefix("/nacos") in ROUTES]
-    for x in served:
-        if isinstance(x["res"].get("body"), list):  # compare.py sorts the lists below keys only
-            x["res"]["body"].sort(key=json.dumps)
+    served = [x for x in without_beats(lines) if x["req"]["path"].removeprefix("/nacos") in ROUTES]
+    for x in served:  # compare.py sorts only lists whose order is free below certain keys
+        body = x["res"].get("body")
+        if isinstance(body, list):
+            body.sort(key=json.dumps)
+        elif isinstance(body, dict) and len(body.get("list", [])) == body.get("count"):  # all there is, on one page
+            body["list"].sort(key=lambda i: (i["ip"], i["port"]))
     return served
+
+
+BEAT_LIST = re.compile(r"list (\S+) s after the last beat$")
+# Without beats an instance is unhealthy after 15 s and gone after 30 s. The original looks every 5 s, the driver twice a second, and
+# its clock starts a moment after the last beat.
+BEAT_WINDOWS = ((14, 21, "15 to 20 s"), (29, 36, "30 to 35 s"))
+
+
+def without_beats(lines):
+    """The lists that the driver saw change after the last beat as one answer: what became of each instance, and when.
+    As the original looks every 5 s, two instances that end together change at different times there, and other lists are seen."""
+    lists = [x for x in lines if BEAT_LIST.match(x["case"])]
+    if not lists:
+        return lines
+    before, story = hosts(next(x for x in lines if x["case"] == "list at once")), {}
+    for x in lists:
+        now = hosts(x)
+        for ip in sorted(before.keys() | now.keys()):
+            if before.get(ip) != now.get(ip):
+                story.setdefault(ip, []).append({window(x): now.get(ip, "gone")})
+        before = now
+    others = [x for x in lines if not BEAT_LIST.match(x["case"])]
+    return others + [dict(lists[0], case="after the last beat", res=dict(lists[0]["res"], body=story))]
+
+
+def hosts(listed):
+    return {i["ip"]: i for i in listed["res"]["body"]["hosts"]}
+
+
+def window(listed):
+    seconds = float(BEAT_LIST.match(listed["case"])[1])
+    return next((name for low, high, name in BEAT_WINDOWS if low <= seconds <= high), "%.1f s" % seconds)
 
 
 # The original pushes 500 ms after a change, this server at once: the same push may belong to an earlier step here.
