@@ -118,6 +118,12 @@ static char plain_escape(char e)
     }
 }
 
+/* Values become C strings, which a NUL would cut without a word. */
+static int refuse_nul(const struct cursor *c, struct fail *fail)
+{
+    return fail_set(fail, E_PARSE, "line %u: a NUL byte; expected text", c->line);
+}
+
 /* What follows a backslash. A line end is a continuation: its leading blanks vanish. */
 static int read_escape(struct cursor *c, char *dst, size_t *len, struct fail *fail)
 {
@@ -130,11 +136,14 @@ static int read_escape(struct cursor *c, char *dst, size_t *len, struct fail *fa
         return 0;
     }
     char e = *c->at++;
+    if (e == '\0') {
+        return refuse_nul(c, fail);
+    }
     if (e == 'u') {
         unsigned cp = 0;
         int err = read_hex4(c, &cp, fail);
-        if (err) {
-            return err;
+        if (err || cp == 0) {
+            return err ? err : refuse_nul(c, fail);
         }
         *len += put_utf8(dst + *len, cp);
         return 0;
@@ -154,7 +163,7 @@ static int read_part(struct cursor *c, bool key, char *dst, struct span *ret, st
             break;
         }
         if (ch == '\0') {
-            return fail_set(fail, E_PARSE, "line %u: a NUL byte; expected text", c->line);
+            return refuse_nul(c, fail);
         }
         c->at++;
         if (ch != '\\') {

@@ -95,6 +95,9 @@ static void test_nul__is_refused(void **state)
     (void)state;
     struct fail fail = {0};
     assert_int_equal(parse_fails(SPAN("a=\0b"), &fail), E_PARSE);
+    assert_int_equal(parse_fails(SPAN("a=\\\0b"), &fail), E_PARSE);
+    assert_int_equal(parse_fails(SPAN("a\\\0=b"), &fail), E_PARSE);
+    assert_int_equal(parse_fails(SPAN("a=\\u0000"), &fail), E_PARSE);
     assert_non_null(strstr(fail.text, "line 1"));
     /* An escaped one would cut the value short where it becomes a C string. */
     assert_int_equal(parse_fails(SPAN("a=1\nb=x\\u0000y"), &fail), E_PARSE);
