@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "base/json_out.h"
+#include "node/placeholder.h"
 #include "node/properties.h"
 
 #define OPTIONS_FILE_MAX (4u << 20)
 #define OPTIONS_ARENA_MAX (32u << 20)
 #define OPTIONS_TEXT_MAX                                                                           \
     2048 /* bytes of a text value; a file may repeat a key PROPERTIES_MAX times */
-#define PLACEHOLDER_DEPTH_MAX 8
 
 enum option_type { OPTION_INT, OPTION_BOOL, OPTION_STR };
 
@@ -221,25 +221,13 @@ static const char *nearest(struct span key)
     return best;
 }
 
-static struct span env_get(const struct options_source *source, struct span name)
-{
-    for (char *const *e = source->environment; e && *e; e++) {
-        struct span rest = span_str(*e);
-        struct span key = span_cut(&rest, '=');
-        if (span_eq(key, name)) {
-            return rest.data ? rest : span_of("", 0);
-        }
-    }
-    return (struct span){0};
-}
-
 /* The environment variable of a key: the docker image's, else its relaxed name. NULL data when
  * there is none. */
 static struct span env_of_row(const struct options_source *source, const struct option_row *row,
                               const char **ret_name, struct arena *arena)
 {
     if (row->env) {
-        struct span v = env_get(source, span_str(row->env));
+        struct span v = environment_get(source->environment, span_str(row->env));
         if (v.data && v.len) {
             *ret_name = row->env;
             return v;
@@ -257,81 +245,7 @@ static struct span env_of_row(const struct options_source *source, const struct 
         }
     }
     *ret_name = name;
-    return env_get(source, span_of(name, n));
-}
-
-/* One ${NAME} or ${NAME:default} in a text. */
-struct placeholder {
-    struct span before;
-    struct span whole;
-    struct span name;
-    struct span dflt; /* data is NULL when there is none */
-    struct span after;
-};
-
-/* The first one in s; false when there is none, or it is not closed. */
-static bool find_placeholder(struct span s, struct placeholder *ret)
-{
-    const char *open = s.len ? memmem(s.data, s.len, "${", 2) : NULL;
-    if (!open) {
-        return false;
-    }
-    const char *end = s.data + s.len;
-    const char *close = open + 2;
-    for (unsigned nested = 1; close < end; close++) {
-        nested += *close == '{';
-        nested -= *close == '}';
-        if (nested == 0) {
-            break;
-        }
-    }
-    if (close == end) {
-        return false;
-    }
-    ret->before = span_of(s.data, (size_t)(open - s.data));
-    ret->whole = span_of(open, (size_t)(close + 1 - open));
-    ret->after = span_of(close + 1, (size_t)(end - close - 1));
-    struct span inner = span_of(open + 2, (size_t)(close - open - 2));
-    struct span rest = inner;
-    ret->name = span_cut(&rest, ':');
-    ret->dflt = ret->name.len < inner.len ? span_of(inner.data + ret->name.len + 1, rest.len)
-                                          : (struct span){0};
-    return true;
-}
-
-/* Append value to text with each placeholder replaced by the environment's value, else by its
- * default, which may hold placeholders too; one without either stays as it is. Stops when text is
- * over PROPERTIES_LINE_MAX. */
-static void resolve(const struct options_source *source, struct span value, struct json_out *text)
-{
-    struct span rest[PLACEHOLDER_DEPTH_MAX + 1] = {value};
-    unsigned depth = 0;
-    while (depth > 0 || !span_empty(rest[0])) {
-        struct span *at = &rest[depth];
-        struct placeholder p = {0};
-        if (span_empty(*at)) {
-            depth--;
-            continue;
-        }
-        if (text->len > PROPERTIES_LINE_MAX) {
-            return;
-        }
-        if (depth == PLACEHOLDER_DEPTH_MAX || !find_placeholder(*at, &p)) {
-            json_bytes(text, *at);
-            *at = (struct span){0};
-            continue;
-        }
-        json_bytes(text, p.before);
-        *at = p.after;
-        struct span found = env_get(source, p.name);
-        if (found.data) {
-            json_bytes(text, found);
-        } else if (p.dflt.data) {
-            rest[++depth] = p.dflt;
-        } else {
-            json_bytes(text, p.whole);
-        }
-    }
+    return environment_get(source->environment, span_of(name, n));
 }
 
 static bool parse_bool(struct span v, bool *ret)
@@ -439,11 +353,11 @@ static int set_from_file(struct options *o, const struct options_source *source,
     snprintf(where, sizeof(where), "%s line %u", source->config_path, entry->line);
     struct json_out text;
     json_init(&text, 0);
-    resolve(source, entry->value, &text);
+    placeholder_resolve(source->environment, entry->value, &text);
     int err =
-        json_text(&text).len > PROPERTIES_LINE_MAX
+        json_text(&text).len > PLACEHOLDER_TEXT_MAX
             ? fail_set(fail, E_LIMIT, "%s: %s: over %d bytes once its placeholders are replaced",
-                       where, row->key, PROPERTIES_LINE_MAX)
+                       where, row->key, PLACEHOLDER_TEXT_MAX)
             : set_value(o, row, json_text(&text), where, fail);
     json_close(&text);
     return err;
