@@ -105,7 +105,7 @@ def served_routes(lines):
         body = x["res"].get("body")
         if isinstance(body, list):
             body.sort(key=json.dumps)
-        elif isinstance(body, dict) and len(body.get("list", [])) == body.get("count"):  # all there is, on one page
+        elif isinstance(body, dict) and "list" in body and len(body["list"]) == body["count"]:  # all there is, on one page
             body["list"].sort(key=lambda i: (i["ip"], i["port"]))
     return served
 
