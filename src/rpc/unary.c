@@ -20,11 +20,8 @@ struct unary {
     struct api_call api; /* first: what the core sees */
     struct queue_mail home;
     struct tag on_new;
-    struct tag on_close;
     struct tag on_answer;
     uint32_t magic;
-    unsigned pending; /* batches that have not come back */
-    bool close_started;
     bool in_core;
     int cancelled;
     struct queue *queue;
@@ -39,7 +36,6 @@ struct unary {
 };
 
 static void on_new(struct tag *tag, bool ok);
-static void on_close(struct tag *tag, bool ok);
 static void on_answer(struct tag *tag, bool ok);
 static void on_home(struct queue *q, struct queue_mail *take_mail);
 static void deliver(struct api_call *call);
@@ -50,7 +46,6 @@ static struct unary *unary_create(struct queue *q)
     u->magic = MAGIC;
     u->queue = q;
     u->on_new.fn = on_new;
-    u->on_close.fn = on_close;
     u->on_answer.fn = on_answer;
     u->home.run = on_home;
     u->home.cost = 1;
@@ -94,7 +89,7 @@ void unary_free_spare(struct queue *q)
     q->spare_count = 0;
 }
 
-/* All batches are back: the call is over and its object free for the next one. */
+/* The answer is on its way and the close is in: the object is free for the next call. */
 static void finish(struct unary *u)
 {
     struct queue *q = u->queue;
@@ -118,51 +113,27 @@ static void finish(struct unary *u)
     q->spare_count++;
 }
 
-static void batch(struct unary *u, const grpc_op *ops, size_t count, struct tag *tag)
-{
-    u->pending++;
-    grpc_call_error err = grpc_call_start_batch(u->call, ops, count, tag, NULL);
-    ASSERT(err == GRPC_CALL_OK);
-}
-
-static void back(struct unary *u)
-{
-    ASSERT(u->magic == MAGIC);
-    ASSERT(u->pending > 0);
-    /* While the core has the call its answer is still to be sent. */
-    if (--u->pending == 0 && !u->in_core) {
-        finish(u);
-    }
-}
-
-static void on_close(struct tag *tag, bool ok)
-{
-    (void)ok; /* whether the client is gone changes nothing: the core answers, the send fails */
-    back(CONTAINER_OF(tag, struct unary, on_close));
-}
-
 static void on_answer(struct tag *tag, bool ok)
 {
-    (void)ok;
-    back(CONTAINER_OF(tag, struct unary, on_answer));
+    (void)ok; /* a client that is gone changes nothing: the send has failed */
+    struct unary *u = CONTAINER_OF(tag, struct unary, on_answer);
+    ASSERT(u->magic == MAGIC);
+    finish(u);
 }
 
-/* Send the answer, which ends the call. Takes the buffer. */
+/* Send the answer, which ends the call (rule 2: with its close). Takes the buffer. */
 static void send_answer(struct unary *u, grpc_byte_buffer *take_buffer)
 {
     grpc_op ops[4] = {0};
-    size_t count = 3;
     ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
     ops[1].op = GRPC_OP_SEND_MESSAGE;
     ops[1].data.send_message.send_message = take_buffer;
     ops[2].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
     ops[2].data.send_status_from_server.status = GRPC_STATUS_OK;
-    if (!u->close_started) {
-        ops[count].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
-        ops[count].data.recv_close_on_server.cancelled = &u->cancelled;
-        count++;
-    }
-    batch(u, ops, count, &u->on_answer);
+    ops[3].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+    ops[3].data.recv_close_on_server.cancelled = &u->cancelled;
+    grpc_call_error err = grpc_call_start_batch(u->call, ops, 4, &u->on_answer, NULL);
+    ASSERT(err == GRPC_CALL_OK);
     grpc_byte_buffer_destroy(take_buffer);
 }
 
@@ -240,16 +211,6 @@ static void deliver(struct api_call *call)
     life_leave(life);
 }
 
-/* Rule 2: the answer comes later, so the close is asked for now. */
-static void start_close(struct unary *u)
-{
-    grpc_op op = {0};
-    op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
-    op.data.recv_close_on_server.cancelled = &u->cancelled;
-    u->close_started = true;
-    batch(u, &op, 1, &u->on_close);
-}
-
 /* Hand the call to the core. On an error it is still here. */
 static int post_to_core(struct unary *u, struct fail *fail)
 {
@@ -258,7 +219,6 @@ static int post_to_core(struct unary *u, struct fail *fail)
     if (q->core_bytes + u->core_bytes > UNARY_CORE_BYTES_MAX) {
         return fail_set(fail, E_LIMIT, "too many requests wait, try later");
     }
-    start_close(u);
     u->in_core = true;
     q->core_bytes += u->core_bytes;
     const struct core_port *core = &q->rpc->options.core;
@@ -442,7 +402,6 @@ static void begin(struct unary *u)
     api->reply.http_status = 0;
     api->reply.content_type = NULL;
     api->started_ns = clock_mono_ns();
-    u->close_started = false;
     u->in_core = false;
     u->type = NULL;
     u->cancelled = 0;
