@@ -23,6 +23,7 @@
 #define BEAT(interval, code)                                                                       \
     "{\"clientBeatInterval\":" interval ",\"code\":" code ",\"lightBeatEnabled\":true}"
 #define ADDRESS "serviceName=i-svc&ip=10.11.0.1&port=80"
+#define GROUPED "serviceName=DEFAULT_GROUP@@i-svc&ip=10.11.0.1&port=80"
 
 static void begin(struct story *s)
 {
@@ -201,12 +202,12 @@ static void test_patch__changes_what_is_given_only(void **state)
     assert_false(i->enabled);
     assert_true(i->weight == 2.0);
     /* v2 answers plain text here, and only here. */
-    expect_http(&s, API_PATCH, V2, ADDRESS "&weight=9&enabled=+&metadata=p=q", "ok");
+    expect_http(&s, API_PATCH, V2, GROUPED "&weight=9&enabled=+&metadata=p=q", "ok");
     i = story_find(&s, "i-svc", "10.11.0.1", 80);
     assert_false(i->enabled);
     assert_true(i->weight == 9.0);
     assert_int_equal(i->metadata_count, 2);
-    expect_http(&s, API_PATCH, V2, ADDRESS "&weight=+&enable=true&metadata=", "ok");
+    expect_http(&s, API_PATCH, V2, GROUPED "&weight=+&enable=true&metadata=", "ok");
     i = story_find(&s, "i-svc", "10.11.0.1", 80);
     assert_true(i->enabled);
     assert_true(i->weight == 9.0);
@@ -228,6 +229,22 @@ static void test_patch__unknown__is_refused(void **state)
     refuse_http(&s, API_PATCH, V2, "", E_MISSING,
                 "Required request parameter 'serviceName' for method parameter type String is not "
                 "present");
+    story_end(&s);
+}
+
+/* golden http/naming-v2: these two want the name as 1.x clients send it. */
+static void test_v2_patch_and_beat__without_a_group__are_refused(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    const char *text =
+        "Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'";
+    refuse_http(&s, API_PATCH, V2, ADDRESS "&weight=4&enabled=true&metadata=", E_INVALID, text);
+    assert_int_equal(s.fail.v2, V2_PARAMETER_VALIDATE_ERROR);
+    refuse_http(&s, API_PUT, V2_BEAT, ADDRESS, E_INVALID, text);
+    refuse_http(&s, API_PUT, V2_BEAT, ADDRESS "&groupName=DEFAULT_GROUP", E_INVALID, text);
+    assert_int_equal(s.fail.v2, V2_PARAMETER_VALIDATE_ERROR);
     story_end(&s);
 }
 
@@ -397,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_put__unknown_service__is_refused_with_its_description),
         cmocka_unit_test(test_patch__changes_what_is_given_only),
         cmocka_unit_test(test_patch__unknown__is_refused),
+        cmocka_unit_test(test_v2_patch_and_beat__without_a_group__are_refused),
         cmocka_unit_test(test_beat__full_and_light__are_answered_as_nacos_does),
         cmocka_unit_test(test_beat__full_of_an_unknown_instance__registers_it),
         cmocka_unit_test(test_beat__own_interval__is_told),
