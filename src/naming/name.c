@@ -245,6 +245,11 @@ int name_check_clusters(struct span clusters, struct fail *fail)
     return 0;
 }
 
+int name_refuse_metadata(struct fail *fail)
+{
+    return too_long(fail, "Metadata", NAME_METADATA_MAX);
+}
+
 static int check_metadata(const struct instance_data *i, struct fail *fail)
 {
     /* Short texts need no counting: a character is at least one byte. */
@@ -260,7 +265,7 @@ static int check_metadata(const struct instance_data *i, struct fail *fail)
         count += characters(i->metadata[at].key) + characters(i->metadata[at].value);
     }
     if (count > NAME_METADATA_MAX || i->metadata_count > INSTANCE_METADATA_MAX) {
-        return too_long(fail, "Metadata", NAME_METADATA_MAX);
+        return name_refuse_metadata(fail);
     }
     return 0;
 }

@@ -63,6 +63,9 @@ MUST_USE int name_check_clusters(struct span clusters, struct fail *fail);
  * E_PARAM. */
 MUST_USE int name_check_instance(const struct instance_data *i, struct fail *fail);
 
+/* The failure of metadata with more pairs than it may have characters. E_PARAM. */
+MUST_USE int name_refuse_metadata(struct fail *fail);
+
 /* What registration checks beyond that: cluster [0-9a-zA-Z-]+, beat times in the metadata, weight
  * 0..10000 (DIFF(weight-range): Nacos does not check it over gRPC). Codes 400 and v2 21001
  * (weight), 21004 (instance). */

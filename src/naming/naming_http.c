@@ -169,6 +169,9 @@ static int decode_beat_body(struct span text, struct arena *arena, struct naming
                             &count, fail);
     }
     json_in_free(doc);
+    if (err == E_LIMIT) {
+        return name_refuse_metadata(fail);
+    }
     if (err) {
         return err;
     }

@@ -98,11 +98,7 @@ static int decode_metadata(const struct cJSON *obj, struct arena *arena, struct 
     int err = json_in_pairs(json_in_get(obj, "metadata"), INSTANCE_METADATA_MAX, arena, &pairs,
                             &count, fail);
     if (err == E_LIMIT) {
-        /* More pairs than characters are allowed: the reason is the same. */
-        err = fail_set(fail, E_PARAM,
-                       "Param 'Metadata' is illegal, the param length should not exceed %d.",
-                       NAME_METADATA_MAX);
-        return param_failed(err, fail);
+        return param_failed(name_refuse_metadata(fail), fail);
     }
     if (err) {
         return err;
