@@ -121,6 +121,8 @@ static void probe_end(struct conn_table *t, struct conn *c)
 
 static void forget(struct conn_table *t, struct conn *c)
 {
+    ASSERT(t->by_key);
+    ASSERT(t->by_id);
     probe_end(t, c);
     HASH_DELETE(by_key, t->by_key, c);
     HASH_DELETE(by_id, t->by_id, c);
@@ -371,6 +373,7 @@ uint64_t conn_deadline(const struct conn_table *t)
     return at;
 }
 
+/* DIFF(leave-reset): Nacos just closes its connections when it stops. */
 void conn_reset_all(struct conn_table *t, struct outbox *out)
 {
     ASSERT_ON(THREAD_CORE);

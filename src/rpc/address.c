@@ -47,13 +47,11 @@ static struct span without_brackets(struct span host)
 struct address address_parse(struct span peer)
 {
     struct address a = {0};
-    struct span rest = peer;
-    if (span_starts(peer, SPAN("ipv4:")) || span_starts(peer, SPAN("ipv6:"))) {
-        rest = span_of(peer.data + 5, peer.len - 5);
-    } else {
+    if (!span_starts(peer, SPAN("ipv4:")) && !span_starts(peer, SPAN("ipv6:"))) {
         decode(peer, a.ip, sizeof(a.ip));
         return a;
     }
+    struct span rest = span_of(peer.data + 5, peer.len - 5);
     char text[ADDRESS_IP_MAX + 16];
     size_t len = decode(rest, text, sizeof(text));
     size_t colon = len;

@@ -1,7 +1,7 @@
 /* Answers that the edge writes itself: failures, ServerCheck.
  *
  * The gRPC status of a known request is always OK; an error is a Payload like any other
- * (grpc-sdk.md R1).
+ * (grpc-sdk.md R1). DIFF(typed-errors): a failure of a handler is the request's own response.
  *
  * Thread:  any; no state.
  * Source:  grpc-sdk.md 1.4 (shapes), 3.4 (ServerCheck).

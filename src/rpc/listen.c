@@ -45,7 +45,8 @@ grpc_server *listen_create_server(const struct rpc_options *options)
         int_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (int)options->handshake_timeout_ms),
         int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, (int)options->keepalive_ms),
         int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)options->keepalive_timeout_ms),
-        /* Rule 9: Go pings every 60 s, also without a call; nobody is thrown out for pings (R13).
+        /* DIFF(keepalive). Rule 9: Go pings every 60 s, also without a call; nobody is thrown out
+         * for pings (R13).
          */
         int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
         int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000),
@@ -55,8 +56,8 @@ grpc_server *listen_create_server(const struct rpc_options *options)
     };
     /* No MAX_CONNECTION_AGE_MS or _IDLE_MS: a GOAWAY would move a client's unary calls to a
      * transport without a setup (R13). */
-    grpc_channel_args args = {.num_args = ARRAY_LEN(list), .args = list};
-    grpc_server *server = grpc_server_create(&args, NULL);
+    grpc_channel_args all = {.num_args = ARRAY_LEN(list), .args = list};
+    grpc_server *server = grpc_server_create(&all, NULL);
     grpc_resource_quota_unref(quota);
     return server;
 }

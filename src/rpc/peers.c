@@ -93,11 +93,18 @@ static void unlock(struct shard *s)
     ASSERT(pthread_mutex_unlock(&s->lock) == 0);
 }
 
+static void unlist(struct shard *s, struct entry *e)
+{
+    ASSERT(e->prev);
+    ASSERT(e->prev == e || e != s->unbound || e->next); /* the first of several has a next */
+    DL_DELETE(s->unbound, e);
+}
+
 static void entry_remove(struct peers *p, struct shard *s, struct entry *e)
 {
     HASH_DEL(s->map, e);
     if (!e->is_bound) {
-        DL_DELETE(s->unbound, e);
+        unlist(s, e);
     }
     origin_unref(e->origin);
     mem_free(e);
@@ -227,7 +234,7 @@ int peers_bind(struct peers *p, struct span address, const struct conn_setup *se
     uint64_t replaced = e->is_bound ? old->peer->key : 0;
     e->origin = origin_create(peer_for_stream(e, address, now), setup);
     if (!e->is_bound) {
-        DL_DELETE(s->unbound, e);
+        unlist(s, e);
         e->is_bound = true;
     }
     *ret_origin = origin_ref(e->origin);

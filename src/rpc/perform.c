@@ -184,6 +184,7 @@ void perform_end_all(struct rpc *r, grpc_status_code status, const char *why)
     }
 }
 
+/* DIFF(stream-end): Nacos ends a stream with OK, which Python does not notice. */
 static void perform_close(struct rpc *r, struct effect *e)
 {
     grpc_status_code status = e->u.close.how == CONN_END_EXHAUSTED ? GRPC_STATUS_RESOURCE_EXHAUSTED
