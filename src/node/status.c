@@ -326,6 +326,12 @@ static int admit_prometheus(void *self, struct api_call *call, struct now now, s
         .decode_http = decode_nothing, .read = (read_), .admit = (admit_)                          \
     }
 
+#define OPERATOR(path, shape_, admit_)                                                             \
+    {                                                                                              \
+        .name = (path), .methods = API_GET, .permission = API_OPEN, .shape = (shape_),             \
+        .decode_http = decode_operator, .admit = (admit_)                                          \
+    }
+
 static const struct api_row status_table[] = {
     ROW("/v1/console/health/liveness", API_SHAPE_TEXT, read_liveness, NULL),
     ROW("/v2/console/health/liveness", API_SHAPE_V2, read_liveness_v2, NULL),
@@ -335,18 +341,10 @@ static const struct api_row status_table[] = {
     ROW("/actuator/health", API_SHAPE_TEXT, read_actuator_health, NULL),
     ROW("/actuator/prometheus", API_SHAPE_TEXT, NULL, admit_prometheus),
     ROW("/v1/ns/health/server", API_SHAPE_NAMING1, NULL, admit_health_server),
-    {.name = "/v1/ns/operator/metrics",
-     .methods = API_GET,
-     .permission = API_OPEN,
-     .shape = API_SHAPE_NAMING1,
-     .decode_http = decode_operator,
-     .admit = admit_operator},
-    {.name = "/v2/ns/operator/metrics",
-     .methods = API_GET,
-     .permission = API_OPEN,
-     .shape = API_SHAPE_V2,
-     .decode_http = decode_operator,
-     .admit = admit_operator_v2},
+    OPERATOR("/v1/ns/operator/metrics", API_SHAPE_NAMING1, admit_operator),
+    OPERATOR("/v1/ns/ops/metrics", API_SHAPE_NAMING1, admit_operator),
+    OPERATOR("/v2/ns/operator/metrics", API_SHAPE_V2, admit_operator_v2),
+    OPERATOR("/v2/ns/ops/metrics", API_SHAPE_V2, admit_operator_v2),
 };
 
 const struct api_row *status_rows(size_t *ret_count)
