@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "raw.h"
 
 static struct rlimit before;
@@ -91,9 +92,47 @@ static void test_accept__in_the_reserve__closes_all_that_wait(void **state)
     assert_int_equal(accept4(listener, NULL, NULL, 0), -1);
     assert_int_equal(errno, EAGAIN);
     for (size_t i = 0; i < 5; i++) {
+        char words[64] = "";
+        assert_int_equal(recv(fds[i], words, sizeof(words), 0), 46);
+        assert_memory_equal(words + 26, "too many connections", 20); /* behind two frames' heads */
         assert_true(raw_closed(fds[i], 1000));
         (void)close(fds[i]);
     }
+}
+
+/* As http/ calls it; the result goes to *arg. */
+static void *accept_as_http(void *arg)
+{
+    thread_become(THREAD_HTTP, "http-accept");
+    int got = accept4(listener, NULL, NULL, 0);
+    *(int *)arg = got < 0 ? -errno : got;
+    return NULL;
+}
+
+static void test_accept__of_http__is_libc_s_at_the_limit_too(void **state)
+{
+    (void)state;
+    int fd = raw_open(port);
+    int got = 0;
+    pthread_t thread;
+    limit_to((rlim_t)fd + 1);
+    assert_int_equal(thread_start(&thread, accept_as_http, &got), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(got, -EMFILE);
+    limit_to((rlim_t)fd + 3); /* in the reserve */
+    assert_int_equal(thread_start(&thread, accept_as_http, &got), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(got >= 0);
+    (void)close(got);
+    (void)close(fd);
+}
+
+static void test_accept__listener_shut_down__says_so(void **state)
+{
+    (void)state;
+    assert_int_equal(shutdown(listener, SHUT_RDWR), 0);
+    assert_int_equal(accept4(listener, NULL, NULL, 0), -1);
+    assert_int_equal(errno, EINVAL);
 }
 
 static void test_accept__no_descriptor_left__says_try_again(void **state)
@@ -119,6 +158,8 @@ int main(void)
         TEST(test_accept__below_the_limit__is_libc_s),
         TEST(test_accept__in_the_reserve__closes_all_that_wait),
         TEST(test_accept__no_descriptor_left__says_try_again),
+        TEST(test_accept__of_http__is_libc_s_at_the_limit_too),
+        TEST(test_accept__listener_shut_down__says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
