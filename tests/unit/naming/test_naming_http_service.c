@@ -194,11 +194,12 @@ static void test_selector__label__is_shown_with_its_labels(void **state)
                        "\"labels\":[\"x\"],\"contextType\":\"CMDB\"}",
                        ""));
     /* As the console sends it: encoded once more. */
-    expect_http(&s, API_POST, V1,
-                "serviceName=s-twice&selector=%257B%2522type%2522%253A%2522label%2522%252C%2522"
-                "expression%2522%253A%2522CONSUMER.label.a%253DPROVIDER.label.a%2520%2526%2520CONSUMER."
-                "label.b%253DPROVIDER.label.b%2522%257D",
-                "ok");
+    expect_http(
+        &s, API_POST, V1,
+        "serviceName=s-twice&selector=%257B%2522type%2522%253A%2522label%2522%252C%2522"
+        "expression%2522%253A%2522CONSUMER.label.a%253DPROVIDER.label.a%2520%2526%2520CONSUMER."
+        "label.b%253DPROVIDER.label.b%2522%257D",
+        "ok");
     struct answer a = call_http(&s, API_GET, V2, "serviceName=s-twice");
     assert_non_null(strstr(a.text, "\"labels\":[\"a\",\"b\"],\"contextType\":\"CMDB\""));
     answer_free(&a);

@@ -333,7 +333,7 @@ static void test_list__pages_are_sorted_and_count_all(void **state)
     }
 #define NAMES(names)                                                                               \
     "{\"resultCode\":200,\"errorCode\":0,\"count\":3,\"serviceNames\":[" names "],\"success\":"    \
-                                                                               "true}"
+    "true}"
     static const struct {
         const char *json;
         const char *body;
