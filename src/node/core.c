@@ -1,6 +1,8 @@
 #include "node/core.h"
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <time.h>
 
 #include "api/dispatch.h"
 #include "base/log.h"
@@ -12,6 +14,8 @@
 /* Rounds of log hand-out in one turn before the loop goes round again: operations proposed by what
  * was just applied. */
 #define ROUNDS_MAX 8
+/* The goodbye is a courtesy: a core that is busy this long keeps nobody from stopping. */
+#define GOODBYE_WAIT_S 1
 
 struct core {
     struct loop *loop;
@@ -23,6 +27,8 @@ struct core {
     struct rpc *edge;
     struct now now; /* of the current turn */
     size_t settled; /* effects before this one hold no proposal any more */
+    bool leaving;   /* this turn says goodbye */
+    sem_t said_goodbye;
     pthread_t thread;
     bool running;
 };
@@ -114,6 +120,7 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
     }
     case CORE_STOP:
         conn_reset_all(c->conns, &c->out);
+        c->leaving = true;
         mem_free(mail);
         return;
     }
@@ -177,6 +184,10 @@ static uint64_t on_turn(void *self, struct now now)
     again |= settle(c);
     effects_perform(&c->out, c->edge);
     c->settled = 0;
+    if (c->leaving) {
+        c->leaving = false;
+        ASSERT(sem_post(&c->said_goodbye) == 0);
+    }
     return again ? now.mono_ms : earlier(naming_deadline(c->naming), conn_deadline(c->conns));
 }
 
@@ -190,6 +201,7 @@ int core_create(const struct core_options *options, struct core **ret_core, stru
         mem_free(c);
         return fail_set(fail, err, "the system gives no event loop");
     }
+    ASSERT(sem_init(&c->said_goodbye, 0, 0) == 0);
     c->view = view_create();
     c->naming = naming_create(&options->naming, c->view);
     c->conns = conn_table_create(&options->conn);
@@ -228,6 +240,7 @@ void core_destroy(struct core *c)
     conn_table_destroy(c->conns);
     view_destroy(c->view);
     outbox_close(&c->out);
+    ASSERT(sem_destroy(&c->said_goodbye) == 0);
     mem_free(c);
 }
 
@@ -257,9 +270,14 @@ void core_say_goodbye(struct core *c)
 {
     struct core_mail *mail = mem_zalloc(1, sizeof(*mail));
     mail->kind = CORE_STOP;
-    if (loop_post(c->loop, &mail->mail) != 0) {
+    if (!c->running || loop_post(c->loop, &mail->mail) != 0) {
         mem_free(mail);
+        return;
     }
+    struct timespec until = {0};
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += GOODBYE_WAIT_S;
+    (void)sem_timedwait(&c->said_goodbye, &until);
 }
 
 void core_stop(struct core *c)

@@ -38,7 +38,8 @@ void core_destroy(struct core *c);
 /* Begin to run; edge is where pushes and connection effects go (borrowed, may be NULL in tests). */
 MUST_USE int core_start(struct core *c, struct rpc *edge, struct fail *fail);
 
-/* Tell every client to go elsewhere (ConnectResetRequest). Any thread; returns at once. */
+/* Tell every client to go elsewhere (ConnectResetRequest), and wait until that has been handed to
+ * the edge, so that it goes out before the streams end. Main. At most a second. */
 void core_say_goodbye(struct core *c);
 
 /* Leave the loop after the current turn and join the thread. */
