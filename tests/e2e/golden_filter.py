@@ -15,7 +15,7 @@ ROUTES = {"/v1/ns/instance", "/v1/ns/instance/list", "/v1/ns/instance/beat", "/v
           "/v1/ns/service/subscribers", "/v1/ns/catalog/services", "/v1/ns/catalog/instances", "/v1/ns/health/server",
           "/v1/ns/operator/metrics", "/v2/ns/instance", "/v2/ns/instance/list", "/v2/ns/instance/beat", "/v2/ns/service",
           "/v2/ns/service/list", "/v2/ns/client/list", "/v2/ns/client", "/v2/ns/client/publish/list",
-          "/v2/ns/client/subscribe/list", "/v2/ns/operator/metrics", "/v1/console/health/liveness",
+          "/v2/ns/client/subscribe/list", "/v2/ns/operator/metrics", "/v2/ns/ops/metrics", "/v1/console/health/liveness",
           "/v1/console/health/readiness", "/v2/console/health/liveness", "/v2/console/health/readiness",
           "/v1/console/server/state"}
 
