@@ -105,7 +105,17 @@ static struct answer run(struct story *s, struct story_call *c)
     return finish(s, c, next < 0 ? next : 0, &fail);
 }
 
-struct answer call_rpc_span(struct story *s, uint64_t conn, const char *type, struct span json)
+/* In pieces from large to small, so that the last is as small as a piece can be. */
+static void fill(struct arena *arena)
+{
+    for (size_t size = 1u << 20; size > 0; size /= 2) {
+        while (arena_try(arena, size)) {
+        }
+    }
+}
+
+static struct answer play_rpc(struct story *s, uint64_t conn, const char *type, struct span json,
+                              bool full)
 {
     struct story_call *c = call_create(s, row_of_rpc(type));
     const struct client *client = client_of_conn(s->naming, conn);
@@ -114,8 +124,21 @@ struct answer call_rpc_span(struct story *s, uint64_t conn, const char *type, st
     c->call.caller.conn_id =
         client ? span_of(client->id, client->id_len) : SPAN("id-of-the-caller");
     struct fail fail = {0};
+    if (full) {
+        fill(&c->call.arena);
+    }
     int err = c->call.row->decode_rpc(&c->call, json, &fail);
     return err ? finish(s, c, err, &fail) : run(s, c);
+}
+
+struct answer call_rpc_span(struct story *s, uint64_t conn, const char *type, struct span json)
+{
+    return play_rpc(s, conn, type, json, false);
+}
+
+struct answer call_rpc_full(struct story *s, uint64_t conn, const char *type, const char *json)
+{
+    return play_rpc(s, conn, type, span_str(json), true);
 }
 
 struct answer call_rpc(struct story *s, uint64_t conn, const char *type, const char *json)
@@ -123,7 +146,8 @@ struct answer call_rpc(struct story *s, uint64_t conn, const char *type, const c
     return call_rpc_span(s, conn, type, span_str(json));
 }
 
-struct answer call_http(struct story *s, unsigned method, const char *path, const char *params)
+static struct answer play_http(struct story *s, unsigned method, const char *path,
+                               const char *params, bool full)
 {
     struct story_call *c = call_create(s, row_of_http(method, path));
     c->call.caller.source = API_HTTP;
@@ -134,6 +158,9 @@ struct answer call_http(struct story *s, unsigned method, const char *path, cons
     int err = form_add(&form, query, strlen(query), &fail);
     assert_int_equal(err, 0);
     struct api_params p = {.list = form.list, .count = form.count};
+    if (full) {
+        fill(&c->call.arena);
+    }
     err = c->call.row->decode_http(&c->call, &p, &fail);
     struct answer a = err ? finish(s, c, err, &fail) : run(s, c);
     mem_free(query);
@@ -151,6 +178,16 @@ static void blank_stamps(char *text)
         *at = '0';
         memmove(at + 1, at + digits, strlen(at + digits) + 1);
     }
+}
+
+struct answer call_http(struct story *s, unsigned method, const char *path, const char *params)
+{
+    return play_http(s, method, path, params, false);
+}
+
+struct answer call_http_full(struct story *s, unsigned method, const char *path, const char *params)
+{
+    return play_http(s, method, path, params, true);
 }
 
 static void expect(struct answer *a, int err, const char *text)

@@ -33,6 +33,12 @@ struct answer call_rpc_span(struct story *s, uint64_t conn, const char *type, st
 /* An HTTP request; params as in a query string ("serviceName=a&ip=%31"). */
 struct answer call_http(struct story *s, unsigned method, const char *path, const char *params);
 
+/* The same with an arena that the input has filled to the brim: nothing is left for arena_try, and
+ * what the server itself needs must fit into the spare. */
+struct answer call_rpc_full(struct story *s, uint64_t conn, const char *type, const char *json);
+struct answer call_http_full(struct story *s, unsigned method, const char *path,
+                             const char *params);
+
 /* The call succeeds and its body is this text, byte for byte; but every lastRefTime that the body
  * has is written as 0, after a look that it is not. */
 void expect_rpc(struct story *s, uint64_t conn, const char *type, const char *json,

@@ -23,6 +23,9 @@
 #define BEAT(interval, code)                                                                       \
     "{\"clientBeatInterval\":" interval ",\"code\":" code ",\"lightBeatEnabled\":true}"
 #define ADDRESS "serviceName=i-svc&ip=10.11.0.1&port=80"
+#define LABELS                                                                                     \
+    "%%7B%%22type%%22:%%22label%%22,%%22expression%%22:%%22CONSUMER.label.x=PROVIDER.label.x%%22%" \
+    "%7D"
 #define GROUPED "serviceName=DEFAULT_GROUP@@i-svc&ip=10.11.0.1&port=80"
 
 static void begin(struct story *s)
@@ -402,6 +405,38 @@ static void test_routes__without_parameters__answer_or_name_what_is_missing(void
     story_end(&s);
 }
 
+/* A form of 64 MB of bad UTF-8 fills a request's arena; the route that reads it must not die of it.
+ */
+static void test_routes__arena_filled_to_the_brim__answer_or_refuse(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    expect_http(&s, API_POST, V1, ADDRESS "&metadata=a=1", "ok");
+    char *metadata = mem_zalloc(8192, 1);
+    size_t len = (size_t)snprintf(metadata, 256,
+                                  GROUPED "&clientId=10.11.0.1:80%%23true&pageNo=1&pageSize=9&"
+                                          "protectThreshold=1&selector=" LABELS "&metadata=k=v");
+    for (int i = 0; i < 500; i++) {
+        len += (size_t)snprintf(metadata + len, 16, ",%d=v", i);
+    }
+    size_t count = 0;
+    const struct api_row *rows = naming_http_rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct answer a = call_http_full(&s, rows[i].methods, rows[i].name, metadata);
+        assert_true(a.err <= 0);
+        answer_free(&a);
+        a = call_http_full(&s, rows[i].methods, rows[i].name,
+                           GROUPED "&beat=%7B%22ip%22:%221.1.1.1%22,%22metadata%22:%7B%22a%22:%22b"
+                                   "%22%7D%7D&clientId=10.11.0.1:80%23true&pageNo=1&pageSize=1&"
+                                   "protectThreshold=1");
+        assert_true(a.err <= 0);
+        answer_free(&a);
+    }
+    mem_free(metadata);
+    story_end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_beat__own_interval__is_told),
         cmocka_unit_test(test_beat__bad_json__is_refused),
         cmocka_unit_test(test_routes__each__can_be_called_and_says_who_may),
+        cmocka_unit_test(test_routes__arena_filled_to_the_brim__answer_or_refuse),
         cmocka_unit_test(test_routes__without_parameters__answer_or_name_what_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -401,6 +401,32 @@ static void test_register__log_is_stuck__is_answered_when_it_moves(void **state)
     story_end(&s);
 }
 
+static void test_requests__arena_filled_to_the_brim__are_refused(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    uint64_t conn = story_connect(&s, "10.5.0.1");
+    static const struct {
+        const char *type;
+        const char *json;
+    } requests[] = {
+        {"InstanceRequest", REGISTER},
+        {"PersistentInstanceRequest", REGISTER},
+        {"BatchInstanceRequest",
+         "{" NAMED ",\"type\":\"batchRegisterInstance\",\"instances\":[" ONE "]}"},
+        {"ServiceQueryRequest", QUERY},
+        {"SubscribeServiceRequest", "{" NAMED ",\"subscribe\":true}"},
+        {"ServiceListRequest", "{" NAMED ",\"pageNo\":1,\"pageSize\":1}"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        struct answer a = call_rpc_full(&s, conn, requests[i].type, requests[i].json);
+        assert_int_equal(a.err, E_TOO_LARGE);
+        answer_free(&a);
+    }
+    story_end(&s);
+}
+
 static void test_rows__each__has_what_its_clients_need(void **state)
 {
     (void)state;
@@ -454,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_list__pages_are_sorted_and_count_all),
         cmocka_unit_test(test_namespace__blank_and_public__are_one_and_others_are_not),
         cmocka_unit_test(test_register__log_is_stuck__is_answered_when_it_moves),
+        cmocka_unit_test(test_requests__arena_filled_to_the_brim__are_refused),
         cmocka_unit_test(test_rows__each__has_what_its_clients_need),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
