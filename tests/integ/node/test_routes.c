@@ -441,6 +441,118 @@ static void test_lists__bad_pages_and_names__are_refused(void **state)
     PLAY(pages, bad_pages);
 }
 
+/* A request line and what it is answered, on a connection of its own. */
+struct line {
+    const char *line;
+    int status;
+    const char *part;
+};
+
+static void expect_lines(const struct line *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *line = expand(rows[i].line);
+        struct web_reply r = web_ask(rig_http(rig), line, "", NULL);
+        if (r.status != rows[i].status || !strstr(r.body, rows[i].part)) {
+            fail_msg("%s: wanted %d %s, came %d %s", rows[i].line, rows[i].status, rows[i].part,
+                     r.status, r.body);
+        }
+        web_reply_close(&r);
+        free(line);
+    }
+}
+
+#define NO_API(method, path)                                                                       \
+    "\"error\":\"Not Implemented\",\"message\":\"no such api:" method ":" path
+#define NO_METHOD(method) "caused: Request method &#39;" method "&#39; not supported;"
+#define NOWHERE                                                                                    \
+    "\"status\":404,\"error\":\"Not Found\",\"message\":\"No message available\",\"path\":"
+
+static void test_wrong_method__is_refused_as_nacos_does(void **state)
+{
+    static const struct line rows[] = {
+        {"POST " V1_NS "instance/list", 501, NO_API("POST", V1_NS "instance/list")},
+        {"GET " V1_NS "instance/beat", 501, NO_API("GET", V1_NS "instance/beat")},
+        {"PATCH " V1_NS "service", 501, NO_API("PATCH", V1_NS "service")},
+        {"POST " V1_NS "service/list", 501, NO_API("POST", V1_NS "service/list")},
+        {"PUT " V1_NS "service/subscribers", 501, NO_API("PUT", V1_NS)},
+        {"DELETE " V1_NS "catalog/services", 501, NO_API("DELETE", V1_NS)},
+        {"POST " V1_NS "catalog/instances", 501, NO_API("POST", V1_NS)},
+        {"HEAD " V1_NS "instance/list?serviceName=s", 501, ""},
+        {"TRACE " V1_NS "instance", 501, NO_API("TRACE", V1_NS "instance")},
+        {"EXPLODE " V1_NS "instance", 501, NO_API("EXPLODE", V1_NS "instance")},
+        {"POST " V2_NS "instance/list", 500, "\"code\":500,\"message\":\"" NO_METHOD("POST")},
+        {"GET " V2_NS "instance/beat", 500, NO_METHOD("GET")},
+        {"PATCH " V2_NS "service", 500, NO_METHOD("PATCH")},
+        {"DELETE " V2_NS "service/list", 500, NO_METHOD("DELETE")},
+        {"POST " V2_NS "client/list", 500, NO_METHOD("POST")},
+        {"PUT " V2_NS "client", 500, NO_METHOD("PUT")},
+        {"PUT " V2_NS "client/publish/list", 500, NO_METHOD("PUT")},
+        {"PUT " V2_NS "client/subscribe/list", 500, NO_METHOD("PUT")},
+        {"EXPLODE " V2_NS "instance", 500, NO_METHOD("EXPLODE")},
+        {"POST /nacos/v1/nacre/removals", 500, NO_METHOD("POST")},
+    };
+    (void)state;
+    expect_lines(rows, ARRAY_LEN(rows));
+}
+
+static void test_unknown_path__is_refused_as_nacos_does(void **state)
+{
+    static const struct line rows[] = {
+        {"GET " V1_NS "nothing", 501, NO_API("GET", V1_NS "nothing")},
+        {"GET /nacos/v1/ns", 501, NO_API("GET", "/nacos/v1/ns")},
+        {"GET " V1_NS "instance/list/more", 501, NO_API("GET", V1_NS "instance/list/more")},
+        {"GET " V2_NS "nothing", 404, NOWHERE "\"/nacos/v2/ns/nothing\""},
+        {"GET /nacos/v1/cs/configs?dataId=d&group=g", 404, NOWHERE},
+        {"POST /nacos/v1/auth/login", 404, NOWHERE},
+        {"GET /nacos/nothing", 404, NOWHERE},
+        {"GET /nacosx", 404, NOWHERE},
+        {"GET /", 404, NOWHERE},
+        {"GET /nacos/../v1/ns/instance", 404, NOWHERE},
+        {"GET /nacos/%3Cscript%3E", 404, NOWHERE},
+        {"GET /nacos/<6000:x>", 404, NOWHERE},
+    };
+    (void)state;
+    expect_lines(rows, ARRAY_LEN(rows));
+}
+
+static void test_too_much__is_refused_and_the_node_goes_on(void **state)
+{
+    static const struct line rows[] = {
+        {"GET " V1_NS "instance/list?serviceName=<600000:s>", 400, "too large"},
+        {"GET " V1_NS "instance/list?serviceName=<100000:s>", 400, LONG_BY("512")},
+        {"GET " V1_NS "instance/list?serviceName=s<256:&x=1>", 400, "more than 256 parameters"},
+        {"POST " V2_NS "instance?serviceName=s<256:&x=1>", 400, "more than 256 parameters"},
+    };
+    (void)state;
+    struct figures before = figures_read(rig_http(rig));
+    expect_lines(rows, ARRAY_LEN(rows));
+    struct web_reply r =
+        web_ask(rig_http(rig), "POST " V1_NS "instance", "Content-Length: 34000000\r\n", NULL);
+    assert_int_equal(r.status, 413);
+    assert_string_equal(r.body, "the request body is too large");
+    web_reply_close(&r);
+    r = web_ask(rig_http(rig), "POST " V1_NS "instance",
+                "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 3\r\n\r\n--x",
+                NULL);
+    assert_int_equal(r.status, 501);
+    web_reply_close(&r);
+    char *body = expand("serviceName=s&ip=1.2.3.4&port=80&metadata=a=<20000000:v>");
+    r = web_ask(rig_http(rig), "POST " V1_NS "instance", "", body);
+    free(body);
+    assert_int_equal(r.status, 400);
+    assert_string_equal(r.body, "Param 'Metadata' is illegal, " LONG_BY("1024") "\r\n");
+    web_reply_close(&r);
+    body = expand("serviceName=s&ip=1.2.3.4&port=80&metadata=<100000:{%22a%22:>");
+    r = web_ask(rig_http(rig), "PUT " V1_NS "instance", "", body);
+    free(body);
+    assert_int_equal(r.status, 400);
+    assert_int_equal(strncmp(r.body, METADATA, strlen(METADATA)), 0);
+    web_reply_close(&r);
+    struct figures after = figures_read(rig_http(rig));
+    assert_memory_equal(&before, &after, sizeof(before));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +562,9 @@ int main(void)
         cmocka_unit_test(test_beat__bad_body__registers_nothing),
         cmocka_unit_test(test_service_record__bad_parameters__make_and_change_nothing),
         cmocka_unit_test(test_lists__bad_pages_and_names__are_refused),
+        cmocka_unit_test(test_wrong_method__is_refused_as_nacos_does),
+        cmocka_unit_test(test_unknown_path__is_refused_as_nacos_does),
+        cmocka_unit_test(test_too_much__is_refused_and_the_node_goes_on),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

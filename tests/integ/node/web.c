@@ -76,7 +76,7 @@ static char *read_head(int fd)
     return NULL;
 }
 
-struct web_reply web_read(int fd)
+static struct web_reply read_reply(int fd, bool head_only)
 {
     struct web_reply r = {.head = read_head(fd)};
     if (!r.head) {
@@ -85,7 +85,8 @@ struct web_reply web_read(int fd)
     }
     r.status = atoi(r.head + strlen("HTTP/1.1 "));
     const char *length = strcasestr(r.head, "\r\nContent-Length:");
-    size_t wanted = length ? strtoul(length + strlen("\r\nContent-Length:"), NULL, 10) : 0;
+    size_t wanted =
+        length && !head_only ? strtoul(length + strlen("\r\nContent-Length:"), NULL, 10) : 0;
     r.body = calloc(1, wanted + 1);
     while (r.body_len < wanted) {
         ssize_t got = recv(fd, r.body + r.body_len, wanted - r.body_len, 0);
@@ -95,6 +96,11 @@ struct web_reply web_read(int fd)
         r.body_len += (size_t)got;
     }
     return r;
+}
+
+struct web_reply web_read(int fd)
+{
+    return read_reply(fd, false);
 }
 
 struct web_reply web_talk(int fd, const char *line, const char *headers, const char *body)
@@ -113,7 +119,7 @@ struct web_reply web_talk(int fd, const char *line, const char *headers, const c
     ASSERT((size_t)len < cap);
     (void)web_send(fd, request, (size_t)len);
     free(request);
-    return web_read(fd);
+    return read_reply(fd, strncmp(line, "HEAD ", 5) == 0);
 }
 
 struct web_reply web_ask(uint16_t port, const char *line, const char *headers, const char *body)
