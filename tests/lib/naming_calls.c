@@ -105,13 +105,11 @@ static struct answer run(struct story *s, struct story_call *c)
     return finish(s, c, next < 0 ? next : 0, &fail);
 }
 
-/* In pieces from large to small, so that the last is as small as a piece can be. */
+/* As if input had taken all that it may. */
 static void fill(struct arena *arena)
 {
-    for (size_t size = 1u << 20; size > 0; size /= 2) {
-        while (arena_try(arena, size)) {
-        }
-    }
+    arena->max = arena->used;
+    assert_null(arena_try(arena, 1));
 }
 
 static struct answer play_rpc(struct story *s, uint64_t conn, const char *type, struct span json,
