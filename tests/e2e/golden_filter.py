@@ -90,6 +90,25 @@ def missing_acks(lines):
     return out
 
 
+REDO_MS = 500  # after the request
+
+
+def without_redo(lines):
+    """The recording without what the SDK did again by its own clock, and without the answers to that: Java looks every 3 s for what is
+    not confirmed, and repeats, word for word, a registration or subscription whose answer was just on its way."""
+    sent, again, out = {}, set(), []
+    for x in lines:
+        if x.get("dir") == "c2s" and x["type"] in ("InstanceRequest", "BatchInstanceRequest", "SubscribeServiceRequest"):
+            words = json.dumps([x["conn"], x["type"], x["body"], x.get("headers")])
+            if x["t_ms"] - sent.setdefault(words, x["t_ms"] - REDO_MS) < REDO_MS:
+                again.add((x["conn"], x["call"]))
+            else:
+                sent[words] = x["t_ms"]
+        if (x.get("conn"), x.get("call")) not in again:
+            out.append(x)
+    return out
+
+
 def until(lines, note):
     """A recording up to a note of the driver."""
     for n, x in enumerate(lines):
