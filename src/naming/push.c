@@ -135,7 +135,7 @@ int push_subscribe(struct naming *n, const struct naming_subscribe *s, struct no
         return admit_client_gone(s->conn_id, fail);
     }
     if (s->clusters.len > PUSH_CLUSTERS_BYTES_MAX) {
-        return fail_set(fail, E_LIMIT, "clusters: expected at most %d bytes, got %zu",
+        return fail_set(fail, E_TOO_LARGE, "clusters: expected at most %d bytes, got %zu",
                         PUSH_CLUSTERS_BYTES_MAX, s->clusters.len);
     }
     struct service *service = service_find(n, &s->service);

@@ -13,7 +13,7 @@
  *
  * Thread:  core only. State is this node's own, not in the log.
  * Limits:  NAMING_SUBSCRIPTIONS_MAX in all, NAMING_CLIENT_PUBLISH_MAX per client,
- *          PUSH_CLUSTERS_BYTES_MAX of clusters (E_LIMIT), PUSH_APP_BYTES_MAX of app (cut).
+ *          PUSH_CLUSTERS_BYTES_MAX of clusters (E_TOO_LARGE), PUSH_APP_BYTES_MAX of app (cut).
  * Source:  grpc-sdk.md 5.4.8, 5.4.9, 3.6; semantics.md 1.7.
  */
 #ifndef NACRE_NAMING_PUSH_H
@@ -36,7 +36,7 @@ struct naming_subscribe {
 /* Keep (or renew) the subscription of a naming connection; a new one is pushed once more after
  * subscribe_push_ms. A later clusters value replaces the former, as in Nacos (one subscription per
  * connection and service).
- * E_CLIENT_GONE  not a naming connection   E_LIMIT */
+ * E_CLIENT_GONE  not a naming connection   E_LIMIT  the registry is full   E_TOO_LARGE  clusters */
 MUST_USE int push_subscribe(struct naming *n, const struct naming_subscribe *s, struct now now,
                             struct fail *fail);
 

@@ -269,6 +269,8 @@ static void test_subscribe_request__bad_bodies__subscribe_nobody(void **state)
         {"\"subscribe\":true,\"clusters\":\"<65:c>\"", 400,
          "Param check invalid:Param 'cluster' is illegal, " LONG_BY("64")},
         {"\"subscribe\":true,\"clusters\":\"a;b\"", 400, "Param 'cluster' is illegal, " CHARACTERS},
+        {"\"subscribe\":true,\"clusters\":\"<500:abcdefgh,>\"", 400,
+         "clusters: expected at most 4096 bytes, got 4500"},
         {"\"subscribe\":true,\"clusters\":[]", 502, "field 'clusters'"},
         {"\"subscribe\":\"please\"", 502, "field 'subscribe'"},
         {"\"subscribe\":{}", 502, "field 'subscribe'"},

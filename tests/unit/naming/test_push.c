@@ -189,7 +189,7 @@ static void test_subscribe__limits__are_refused(void **state)
     char *clusters = mem_zalloc(1, PUSH_CLUSTERS_BYTES_MAX + 1);
     memset(clusters, 'a', PUSH_CLUSTERS_BYTES_MAX + 1);
     sub.clusters = span_of(clusters, PUSH_CLUSTERS_BYTES_MAX + 1);
-    assert_int_equal(push_subscribe(s.naming, &sub, s.now, &fail), E_LIMIT);
+    assert_int_equal(push_subscribe(s.naming, &sub, s.now, &fail), E_TOO_LARGE);
     assert_string_equal(fail.text, "clusters: expected at most 4096 bytes, got 4097");
     sub.clusters.len--;
     assert_int_equal(push_subscribe(s.naming, &sub, s.now, &fail), 0);
