@@ -143,6 +143,15 @@ static void test_request__beside_the_connection_that_was_set_up__is_301(void **s
         expect(g.client, "HealthCheckRequest", "{}", "HealthCheckResponse", "\"errorCode\":0");
     }
     expect_unregistered(stranger);
+    /* Nor does it help to claim the other's id: no request has one (grpc-sdk.md 3.1). */
+    struct client_reply r = client_ask(g.client, "ServerCheckRequest", "{}");
+    char id[128];
+    (void)snprintf(id, sizeof(id), "%s", client_json_text(r.message.json, "connectionId"));
+    client_reply_close(&r);
+    const char *const claims[] = {"connectionId", id, "connection_id", id};
+    r = client_ask_headers(stranger, "InstanceRequest", REGISTER, claims, 2);
+    assert_string_equal(r.message.json, UNREGISTERED);
+    client_reply_close(&r);
     assert_int_equal(figures_read(rig_http(rig)).instances, 0);
     assert_true(guest_is_well(&g));
     client_close(stranger);
