@@ -161,6 +161,11 @@ void loop_run(struct loop *l)
     (void)uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
+void loop_wake(struct loop *l)
+{
+    ASSERT(uv_idle_start(&l->again, on_again) == 0);
+}
+
 void loop_stop(struct loop *l)
 {
     mailbox_shut(&l->mailbox);

@@ -50,7 +50,11 @@ void loop_stop(struct loop *l);
  * after loop_stop. */
 MUST_USE int loop_post(struct loop *l, struct mail *take_mail);
 
-/* The libuv loop, for consensus/ storage later. */
+/* Make the next turn come at once, as if time had passed. The loop's thread, from one of libuv's
+ * callbacks. */
+void loop_wake(struct loop *l);
+
+/* The libuv loop, for the storage of consensus/. */
 struct uv_loop_s *loop_uv(struct loop *l);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include <cmocka.h>
+#include <uv.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -360,6 +361,27 @@ static void test_loop_destroy__null_or_never_run__is_fine(void **state)
     loop_destroy(o.loop, NULL);
 }
 
+static void wake_and_close(uv_timer_t *timer)
+{
+    struct owner *o = timer->data;
+    loop_wake(o->loop);
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void test_wake__from_a_callback_of_libuv__brings_a_turn(void **state)
+{
+    (void)state;
+    struct owner o = {.wait_ms = UINT64_MAX, .stop_after_turns = 2};
+    uv_timer_t timer;
+    assert_int_equal(loop_create(&ops, &o, &o.loop), 0);
+    assert_int_equal(uv_timer_init(loop_uv(o.loop), &timer), 0);
+    timer.data = &o;
+    assert_int_equal(uv_timer_start(&timer, wake_and_close, 1, 0), 0);
+    loop_run(o.loop);
+    assert_int_equal(o.turns, 2);
+    loop_destroy(o.loop, NULL);
+}
+
 int main(void)
 {
     thread_become(THREAD_CORE, "core");
@@ -368,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_loop__more_mail_than_a_batch__takes_further_turns_without_sleeping),
         cmocka_unit_test(test_loop__mail_that_comes_during_the_rest_of_a_batch__is_not_forgotten),
         cmocka_unit_test(test_loop__time_alone__brings_turns),
+        cmocka_unit_test(test_wake__from_a_callback_of_libuv__brings_a_turn),
         cmocka_unit_test(test_loop__wanted_time_has_passed__turns_again_at_once),
         cmocka_unit_test(test_loop_run__begins_with_a_turn),
         cmocka_unit_test(test_loop_stop__from_another_thread__leaves_run),
