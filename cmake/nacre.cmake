@@ -62,6 +62,20 @@ function(nacre_proto target)
     target_compile_options(${target} PRIVATE -w)
 endfunction()
 
+# nacre_schema(FOLDER file.sql ...): FOLDER_schema.h with FOLDER_migrations[] for nacre_FOLDER (store/migrate.h), made at build time.
+function(nacre_schema folder)
+    set(files ${ARGN})
+    list(TRANSFORM files PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    set(out ${CMAKE_CURRENT_BINARY_DIR}/${folder}_schema.h)
+    set(script ${PROJECT_SOURCE_DIR}/cmake/schema.cmake)
+    add_custom_command(
+        OUTPUT ${out}
+        COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DNAME=${folder} "-DFILES=${files}" -P ${script}
+        DEPENDS ${files} ${script} VERBATIM)
+    target_sources(nacre_${folder} PRIVATE ${out})
+    target_include_directories(nacre_${folder} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+endfunction()
+
 # nacre_unit_test(FOLDER MODULE LINKS ...): tests/unit/FOLDER/test_MODULE.c, ctest name unit.FOLDER.MODULE, label unit.
 function(nacre_unit_test folder module)
     cmake_parse_arguments(ARG "" "" "LINKS;SOURCES" ${ARGN})

@@ -33,7 +33,11 @@
     X(E_UNSUPPORTED, -17, "not supported", 302, 501)                                               \
     X(E_TOO_LARGE, -18, "too large", 400, 413)                                                     \
     X(E_NOT_LEADER, -19, "not the leader", 500, 503)                                               \
-    X(E_PARAM, -20, "a parameter is illegal", 400, 400)
+    X(E_PARAM, -20, "a parameter is illegal", 400, 400)                                            \
+    X(E_BUSY, -21, "somebody else holds it", 500, 503)                                             \
+    X(E_FULL, -22, "the disk is full", 500, 503)                                                   \
+    X(E_CORRUPT, -23, "stored data is damaged", 500, 500)                                          \
+    X(E_GONE, -24, "the database is away", 500, 503)
 
 enum err {
     E_OK = 0,

@@ -1,0 +1,17 @@
+# cmake -DOUT=store_schema.h -DNAME=store -DFILES="0001_meta.sql;0002_x.sql" -P schema.cmake
+# The files as struct migration NAME_migrations[] (store/migrate.h), the number from the name's first four digits.
+set(texts "")
+set(rows "")
+foreach(file ${FILES})
+    get_filename_component(stem ${file} NAME_WE)
+    if(NOT stem MATCHES "^([0-9][0-9][0-9][0-9])_([a-z0-9_]+)$")
+        message(FATAL_ERROR "${file}: a migration is called NNNN_name.sql")
+    endif()
+    math(EXPR number "1${CMAKE_MATCH_1} - 10000")
+    set(title ${CMAKE_MATCH_2})
+    file(READ ${file} hex HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+    string(APPEND texts "static const char ${NAME}_sql_${number}[] = {${bytes}0};\n")
+    string(APPEND rows "    {${number}, \"${title}\", ${NAME}_sql_${number}},\n")
+endforeach()
+file(WRITE ${OUT} "/* Made at build time by cmake/schema.cmake. */\n#include \"store/migrate.h\"\n\n${texts}\nstatic const struct migration ${NAME}_migrations[] = {\n${rows}};\n")
