@@ -1,29 +1,43 @@
 /* The replicated log: propose bytes, get them back committed, in the same order on every node.
  *
- * This header is the whole interface; it knows bytes only. Today's log (log_memory.c) is one node's
- * memory; libraft's takes its place behind the same calls.
+ * This header is the whole interface; it knows bytes only. log_raft.c keeps the log on disk (and,
+ * with other nodes, on theirs); log_memory.c is one node's memory.
  *
- * Thread:  core only.
+ * Thread:  core only, but for what says otherwise.
  * Owns:    proposals from consensus_propose until on_commit or on_reject returned for them. The
  *          cookie stays the proposer's and is handed back exactly once.
  * Limits:  CONSENSUS_OP_BYTES_MAX per operation, CONSENSUS_PENDING_MAX operations and
  *          CONSENSUS_PENDING_BYTES_MAX bytes waiting.
- * Batch:   everything proposed before consensus_turn goes into one entry; an entry's operations are
- *          applied together, and on_entry_end follows the last of them.
+ * Batch:   everything proposed before consensus_turn goes into one entry, or, beyond
+ *          CONSENSUS_ENTRY_BYTES, into several; an entry's operations are applied together, and
+ *          on_entry_end follows the last of them. An operation is never divided.
  */
 #ifndef NACRE_CONSENSUS_CONSENSUS_H
 #define NACRE_CONSENSUS_CONSENSUS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/macros.h"
 #include "base/span.h"
 
 #define CONSENSUS_OP_BYTES_MAX (12u << 20)
 #define CONSENSUS_PENDING_MAX 65536
 #define CONSENSUS_PENDING_BYTES_MAX (64u << 20)
+#define CONSENSUS_ENTRY_BYTES (2u << 20)
+
+/* Defaults of struct consensus_raft_options. */
+#define CONSENSUS_SNAPSHOT_ENTRIES 50000
+#define CONSENSUS_SNAPSHOT_BYTES (64u << 20)
+#define CONSENSUS_TRAILING_ENTRIES 10000
+#define CONSENSUS_ELECTION_MS 1000
+#define CONSENSUS_HEARTBEAT_MS 100
+#define CONSENSUS_FULL_GRACE_MS                                                                    \
+    500 /* a short lack of room holds proposals; a longer one refuses                              \
+         */
 
 /* Whose operation it is; stands in the log, so numbers never change. */
 enum consensus_kind { CONSENSUS_NAMING = 1, CONSENSUS_CONFIG = 2 };
@@ -37,7 +51,15 @@ struct consensus_state {
     uint64_t last_index;
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t snapshot_index; /* end of the last snapshot */
+    uint64_t broken_entries; /* of this process: entries that could not be read and did nothing */
+    bool is_ready;           /* all that was committed in earlier lives is handed out */
+    bool is_full;            /* proposals are refused: no room on the disk */
 };
+
+/* A snapshot being written, and one being read. */
+struct consensus_sink;
+struct consensus_source;
 
 /* What the owner does with what the log says. All run on core, from consensus_turn, never from
  * consensus_propose. */
@@ -51,15 +73,68 @@ struct consensus_ops {
     /* A proposal of this node will not be committed by this call (leadership lost, full): the
      * reason for the waiting client. */
     void (*on_reject)(void *self, void *cookie, const struct fail *why);
+
+    /* From here on for a log on disk only; a log in memory calls none of them. */
+
+    /* From the loop, any time: call consensus_turn soon. */
+    void (*on_wake)(void *self);
+    /* The log cannot go on (the disk failed, the log contradicts itself): say why and end the
+     * process. Nothing is committed any more. */
+    void (*on_fatal)(void *self, const struct fail *why);
+    /* Collect what a snapshot at index needs, all that is applied and nothing after: cheap, by
+     * references to immutable values. NULL: not now; it is asked again after a second. */
+    void *(*snapshot_begin)(void *self, uint64_t index);
+    /* On a worker thread, not core: write it. Anything but 0 gives this snapshot up. */
+    int (*snapshot_write)(void *state, struct consensus_sink *sink);
+    /* On core: free what snapshot_begin returned, whether or not it was written. */
+    void (*snapshot_end)(void *self, void *state);
+    /* Become what the snapshot says, instead of all that is applied. At start from inside
+     * consensus_create_raft (on the caller's thread), later from consensus_turn. Anything but 0 is
+     * fatal. The bytes are checked against damage, not against sense. */
+    int (*snapshot_load)(void *self, uint64_t index, struct consensus_source *source,
+                         struct fail *fail);
 };
 
 struct consensus;
+struct uv_loop_s;
+
+/* Append to the snapshot. On the worker. E_LIMIT: 4 GiB are in it. */
+MUST_USE int consensus_sink_write(struct consensus_sink *s, struct span bytes);
+
+/* Read the next len bytes. E_PARSE: there are not as many. */
+MUST_USE int consensus_source_read(struct consensus_source *s, void *dst, size_t len);
+
+/* Bytes not read yet. */
+uint64_t consensus_source_left(const struct consensus_source *s);
+
+/* How the log on disk is made. Plain data, borrowed for the call; 0 means the default. */
+struct consensus_raft_options {
+    const char *dir;        /* the data directory; the log makes DIR/log and DIR/log.mark */
+    struct uv_loop_s *loop; /* core's (loop_uv) */
+    uint64_t id;            /* who this node is in the log; 0: 1 */
+    const char *address;    /* for people; NULL: "local" */
+    bool is_recovering;     /* by order of the operator: this node alone is the cluster now */
+    unsigned snapshot_entries;
+    uint64_t snapshot_bytes;
+    unsigned trailing_entries;
+    size_t segment_bytes; /* tests: small files */
+};
+
+/* The log on disk, one voter. Opens, checks and loads it; a snapshot is handed to snapshot_load
+ * before this returns, entries follow from the first consensus_turn on. The loop does not run yet,
+ * or this is its thread and not inside one of its callbacks.
+ * E_IO  the disk, or the log on it, cannot be used; the sentence names the file and the way out */
+MUST_USE int consensus_create_raft(const struct consensus_raft_options *options,
+                                   const struct consensus_ops *ops, void *self,
+                                   struct consensus **ret, struct fail *fail);
 
 /* A log in memory, one node, leader from the start: for a node without a disk-backed log, tests and
  * simulation. */
 struct consensus *consensus_create_memory(const struct consensus_ops *ops, void *self);
 
-/* Drops what waits (the owner has answered its clients before). */
+/* Drops what waits (the owner has answered its clients before). What was proposed and not committed
+ * may or may not be in the log on the next start. A log on disk runs its loop until its files are
+ * closed: on the loop's thread, after loop_run returned and before loop_destroy. NULL is fine. */
 void consensus_destroy(struct consensus *c);
 
 /* Put an operation into the next entry; the bytes are copied.
@@ -71,8 +146,11 @@ MUST_USE int consensus_propose(struct consensus *c, enum consensus_kind kind, st
 
 /* End of a core turn: form the entry, commit what can be committed, hand it out. Returns true when
  * calls made during hand-out proposed more, so that the core runs another round before it
- * sleeps. */
+ * sleeps. On disk what is proposed is committed later: on_wake says when to call again. */
 bool consensus_turn(struct consensus *c, struct now now);
+
+/* Monotonic ms at which consensus_turn wants to be called at the latest; UINT64_MAX: never. */
+uint64_t consensus_deadline(const struct consensus *c);
 
 /* Where the log stands now: a copy. */
 struct consensus_state consensus_state(const struct consensus *c);

@@ -65,7 +65,8 @@ static void on_reject(void *self, void *cookie, const struct fail *why)
     }
 }
 
-static const struct consensus_ops log_ops = {on_commit, on_entry_end, on_reject};
+static const struct consensus_ops log_ops = {
+    .on_commit = on_commit, .on_entry_end = on_entry_end, .on_reject = on_reject};
 
 static void open_conn(struct core *c, const struct conn_open *open)
 {

@@ -1,0 +1,288 @@
+#include "base/assert.h"
+#include "base/mem.h"
+#include "consensus/raft_driver_state.h"
+
+/* Entries that wait for the disk or a majority at most: half of what libraft keeps in flight. */
+#define SUBMITTED_MAX (RAFT_DRIVER_INFLIGHT_MAX / 2)
+
+static int refuse(struct fail *fail, int err)
+{
+    if (err == RAFT_NOSPACE) {
+        return fail_set(fail, E_LIMIT, "the disks of a majority of nodes are full");
+    }
+    return fail_set(fail, E_NOT_LEADER, "this node does not lead: %s", raft_strerror(err));
+}
+
+int raft_driver_submit(struct raft_driver *d, struct raft_block *take_block, uint64_t *ret_index,
+                       uint64_t *ret_term, struct fail *fail)
+{
+    ASSERT(!d->is_stepping);
+    int err = 0;
+    if (d->is_dead || d->raft.state != RAFT_LEADER) {
+        err = refuse(fail, RAFT_NOTLEADER);
+        goto out;
+    }
+    if (raft_log_last(&d->log) - d->raft.commit_index >= SUBMITTED_MAX) {
+        err = fail_set(fail, E_LIMIT, "%d entries wait for a majority already", SUBMITTED_MAX);
+        goto out;
+    }
+    struct raft_entry entry = {.term = d->raft.current_term,
+                               .type = RAFT_COMMAND,
+                               .buf = {take_block->bytes, take_block->len},
+                               .batch = take_block->bytes};
+    struct raft_event event = {.type = RAFT_SUBMIT, .submit = {.entries = &entry, .n = 1}};
+    d->submitting = take_block;
+    d->is_stepping = true;
+    /* G5: libraft would also refuse its own no-op at the start of a term, and end half elected. */
+    raft_set_capacity_threshold(&d->raft, d->options.capacity_kib_min);
+    int refusal = raft_step_now(d, &event);
+    raft_set_capacity_threshold(&d->raft, 0);
+    d->is_stepping = false;
+    d->submitting = NULL;
+    if (refusal) {
+        err = refuse(fail, refusal);
+        goto out;
+    }
+    *ret_index = raft_log_last(&d->log);
+    *ret_term = entry.term;
+    raft_run(d);
+out:
+    raft_block_unref(take_block);
+    return err;
+}
+
+/* A node alone never needs the bytes of an applied entry again. */
+static bool is_alone(const struct raft_driver *d)
+{
+    return !d->is_keeping && d->raft.configuration.n == 1 &&
+           d->raft.configuration.servers[0].id == d->raft.id;
+}
+
+void raft_driver_keep(struct raft_driver *d)
+{
+    d->is_keeping = true;
+}
+
+static bool next_restore(struct raft_driver *d, struct raft_item *ret)
+{
+    d->is_restoring = false;
+    d->applied = d->restore_index;
+    *ret = (struct raft_item){RAFT_ITEM_RESTORE, d->applied, d->restore_term,
+                              span_of(d->restore.base, d->restore.len)};
+    return true;
+}
+
+bool raft_driver_next(struct raft_driver *d, struct raft_item *ret)
+{
+    ASSERT(!d->is_stepping);
+    if (d->is_dead) {
+        return false;
+    }
+    if (d->is_restoring) {
+        return next_restore(d, ret);
+    }
+    raft_free(d->restore.base);
+    d->restore = (struct raft_buffer){0};
+    if (is_alone(d)) {
+        raft_log_release(&d->log, d->applied);
+    }
+    const struct raft_slot *slot = raft_log_get(&d->log, d->applied + 1);
+    if (d->applied >= d->raft.commit_index || !slot) {
+        return false;
+    }
+    ASSERT(slot->block);
+    d->applied++;
+    *ret = (struct raft_item){RAFT_ITEM_OTHER, d->applied, slot->term, {0}};
+    if (slot->type == RAFT_COMMAND) {
+        ret->kind =
+            raft_block_open(slot->block, &ret->bytes) ? RAFT_ITEM_COMMAND : RAFT_ITEM_BROKEN;
+    }
+    return true;
+}
+
+bool raft_driver_wants_snapshot(const struct raft_driver *d)
+{
+    const struct raft *r = &d->raft;
+    bool is_quiet = !d->is_dead && !d->is_taking && !d->is_installing && !d->is_restoring &&
+                    d->applied == r->commit_index && r->commit_index <= r->last_stored &&
+                    r->configuration_uncommitted_index == 0 && !d->is_stepping;
+    uint64_t since = d->applied - d->log.snapshot_index;
+    bool is_due = since >= d->options.snapshot_entries ||
+                  d->bytes_since >= d->options.snapshot_bytes ||
+                  (d->is_keeping && d->log.released > d->log.snapshot_index);
+    return is_quiet && is_due && since > 0 && raft_log_term(&d->log, d->applied) > 0;
+}
+
+void raft_driver_snapshot_begin(struct raft_driver *d)
+{
+    ASSERT(!d->is_taking);
+    ASSERT(!d->is_installing);
+    ASSERT(d->applied == d->raft.commit_index);
+    d->is_taking = true;
+    d->bytes_taken = d->bytes_since;
+    d->taken = (struct raft_snapshot){.index = d->applied,
+                                      .term = raft_log_term(&d->log, d->applied),
+                                      .configuration_index = d->raft.configuration_committed_index};
+    raft_copy_configuration(&d->raft.configuration_committed, &d->taken.configuration);
+}
+
+static void free_taken(struct raft_driver *d)
+{
+    for (unsigned i = 0; i < d->taken.n_bufs; i++) {
+        raft_free(d->taken.bufs[i].base);
+    }
+    raft_free(d->taken.bufs);
+    d->taken.bufs = NULL;
+    d->taken.n_bufs = 0;
+    d->is_taking = false;
+}
+
+static void on_put(void *arg, int status)
+{
+    struct raft_driver *d = arg;
+    free_taken(d);
+    if (status != 0 || d->is_dead) {
+        raft_configuration_close(&d->taken.configuration);
+        if (status != 0 && status != RAFT_CANCELED) {
+            raft_die(d, "writing a snapshot", status);
+        }
+        return;
+    }
+    d->bytes_since -= d->bytes_taken;
+    unsigned trailing = raft_log_held(&d->log, d->taken.index, d->options.trailing);
+    raft_log_snapshot(&d->log, d->taken.index, trailing);
+    struct pending *p = raft_queue(d, RAFT_SNAPSHOT);
+    p->event.snapshot.metadata = (struct raft_snapshot_metadata){
+        .index = d->taken.index,
+        .term = d->taken.term,
+        .configuration_index = d->taken.configuration_index,
+        .configuration = d->taken.configuration,
+    };
+    p->event.snapshot.trailing = trailing;
+    raft_run(d);
+}
+
+void raft_driver_snapshot_put(struct raft_driver *d, struct raft_buffer *take_bufs, unsigned n)
+{
+    ASSERT(d->is_taking);
+    ASSERT(n > 0);
+    d->taken.bufs = take_bufs;
+    d->taken.n_bufs = n;
+    if (d->is_dead) {
+        raft_driver_snapshot_abort(d);
+        return;
+    }
+    const struct raft_storage *s = &d->options.storage;
+    /* 0 would mean to replace the log. */
+    unsigned trailing = d->options.trailing > 0 ? d->options.trailing : 1;
+    int err = s->ops->put_snapshot(s->self, &d->taken, trailing, on_put, d);
+    if (err) {
+        raft_driver_snapshot_abort(d);
+        raft_die(d, "writing a snapshot", err);
+    }
+}
+
+void raft_driver_snapshot_abort(struct raft_driver *d)
+{
+    ASSERT(d->is_taking);
+    free_taken(d);
+    raft_configuration_close(&d->taken.configuration);
+}
+
+/* Rule 8. */
+static int may_change(struct raft_driver *d, struct fail *fail)
+{
+    struct raft *r = &d->raft;
+    if (d->is_dead || r->state != RAFT_LEADER) {
+        return refuse(fail, RAFT_NOTLEADER);
+    }
+    if (r->configuration_uncommitted_index != 0) {
+        return fail_set(fail, E_CONFLICT, "the last change of members is not finished");
+    }
+    if (d->log.released > d->log.snapshot_index) {
+        return fail_set(fail, E_CONFLICT, "another node can join after the next snapshot only");
+    }
+    for (unsigned i = 0; i < r->configuration.n; i++) {
+        const struct raft_server *server = &r->configuration.servers[i];
+        raft_index match = 0;
+        if (server->role != RAFT_VOTER || server->id == r->id) {
+            continue;
+        }
+        if (raft_match_index(r, server->id, &match) != 0 ||
+            match < r->configuration_committed_index) {
+            return fail_set(fail, E_CONFLICT, "%s does not know the last change of members yet",
+                            server->address);
+        }
+    }
+    return 0;
+}
+
+int raft_driver_change(struct raft_driver *d, const struct raft_configuration *conf,
+                       struct fail *fail)
+{
+    ASSERT(!d->is_stepping);
+    int err = may_change(d, fail);
+    if (err) {
+        return err;
+    }
+    struct raft_entry entry = {.term = d->raft.current_term, .type = RAFT_CHANGE};
+    err = raft_configuration_encode(conf, &entry.buf);
+    ASSERT(!err); /* fails without memory only */
+    entry.batch = entry.buf.base;
+    struct raft_event event = {.type = RAFT_SUBMIT, .submit = {.entries = &entry, .n = 1}};
+    d->is_stepping = true;
+    int refusal = raft_step_now(d, &event);
+    d->is_stepping = false;
+    if (refusal) {
+        raft_free(entry.batch);
+        return refuse(fail, refusal);
+    }
+    raft_run(d);
+    return 0;
+}
+
+int raft_driver_transfer(struct raft_driver *d, uint64_t id, struct fail *fail)
+{
+    ASSERT(!d->is_stepping);
+    if (d->is_dead || d->raft.state != RAFT_LEADER) {
+        return refuse(fail, RAFT_NOTLEADER);
+    }
+    struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = id}};
+    d->is_stepping = true;
+    int err = raft_step_now(d, &event);
+    d->is_stepping = false;
+    if (err) {
+        return fail_set(fail, E_INVALID, "leadership cannot go to %llu: %s", (unsigned long long)id,
+                        raft_strerror(err));
+    }
+    raft_run(d);
+    return 0;
+}
+
+struct raft_driver_state raft_driver_state(const struct raft_driver *d)
+{
+    const struct raft *r = &d->raft;
+    struct raft_driver_state s = {
+        .role = (enum raft_state)r->state,
+        .term = r->current_term,
+        .last_index = raft_log_last(&d->log),
+        .stored_index = r->last_stored,
+        .commit_index = r->commit_index,
+        .applied_index = d->applied,
+        .snapshot_index = d->log.snapshot_index,
+        .is_dead = d->is_dead,
+    };
+    if (s.role == RAFT_LEADER) {
+        s.leader_id = r->id;
+        s.is_ready = d->applied >= d->ready_index;
+    } else if (s.role == RAFT_FOLLOWER) {
+        s.leader_id = r->follower_state.current_leader.id;
+        s.is_ready = s.leader_id != 0 && d->applied == r->commit_index;
+    }
+    return s;
+}
+
+const struct raft_configuration *raft_driver_members(const struct raft_driver *d)
+{
+    return &d->raft.configuration;
+}

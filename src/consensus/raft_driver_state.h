@@ -1,0 +1,74 @@
+/* What the driver's files share; nobody else includes it.
+ *
+ * Thread:  the driver's.
+ */
+#ifndef NACRE_CONSENSUS_RAFT_DRIVER_STATE_H
+#define NACRE_CONSENSUS_RAFT_DRIVER_STATE_H
+
+#include "consensus/raft_driver.h"
+
+/* An event that waits, with what it points to. */
+struct pending {
+    struct pending *next;
+    struct raft_event event;
+    struct raft_message message;
+    char *address;
+};
+
+struct peer {
+    uint64_t id;
+    uint64_t pushed; /* commit index it was last told without entries */
+    bool is_reading; /* a snapshot for it is being read */
+};
+
+struct raft_driver {
+    struct raft raft;
+    struct raft_driver_options options;
+    struct raft_log log;
+    struct pending *head;
+    struct pending **tail;
+    struct peer peers[RAFT_DRIVER_PEERS_MAX];
+    unsigned peers_count;
+    uint64_t applied;
+    uint64_t scanned;     /* configurations up to here were told to libraft */
+    uint64_t reached;     /* told to the storage */
+    uint64_t ready_index; /* of the term this node leads */
+    uint64_t bytes_since; /* appended since the last snapshot */
+    uint64_t bytes_taken; /* of these, at the beginning of the one being taken */
+    struct raft_block *submitting;
+    struct raft_buffer restore; /* a snapshot the owner has to take over ... */
+    uint64_t restore_index;     /* ... its end */
+    uint64_t restore_term;
+    struct raft_snapshot taken; /* the snapshot being taken */
+    struct raft_buffer install; /* the one being installed */
+    struct raft_snapshot_metadata install_meta;
+    bool is_restoring; /* restore waits for the owner */
+    bool is_keeping;   /* a node alone keeps bytes too */
+    bool is_taking;
+    bool is_installing;
+    bool is_stepping;
+    bool is_dead;
+};
+
+/* Put an event at the end of the queue; run steps all that wait, unless a step is under way, which
+ * then does it, and wakes the owner. */
+struct pending *raft_queue(struct raft_driver *d, enum raft_event_type type);
+void raft_run(struct raft_driver *d);
+
+/* Step one event that is not queued and do what its update asks; no step is under way. Returns
+ * libraft's refusal. */
+MUST_USE int raft_step_now(struct raft_driver *d, struct raft_event *event);
+
+/* Stop for good, once: what failed, and a libraft code. */
+void raft_die(struct raft_driver *d, const char *what, int err);
+
+/* A copy whose memory is libraft's kind. */
+void raft_copy_configuration(const struct raft_configuration *from, struct raft_configuration *to);
+
+/* Send what an update holds (raft_send.c). */
+MUST_USE int raft_send_all(struct raft_driver *d, const struct raft_update *update);
+
+/* Tell idle followers of a commit at once (raft_send.c). */
+void raft_send_commit(struct raft_driver *d);
+
+#endif

@@ -1,0 +1,159 @@
+#include "consensus/raft_driver_state.h"
+
+#include "base/mem.h"
+
+static struct peer *peer_of(struct raft_driver *d, uint64_t id)
+{
+    for (unsigned i = 0; i < d->peers_count; i++) {
+        if (d->peers[i].id == id) {
+            return &d->peers[i];
+        }
+    }
+    if (d->peers_count == RAFT_DRIVER_PEERS_MAX) {
+        return NULL;
+    }
+    d->peers[d->peers_count] = (struct peer){.id = id};
+    return &d->peers[d->peers_count++];
+}
+
+static void send(struct raft_driver *d, const struct raft_message *message)
+{
+    const struct raft_wire *wire = &d->options.wire;
+    if (wire->ops) {
+        wire->ops->send(wire->self, message);
+    }
+}
+
+/* libraft says which entries go; the bytes are ours to add. If they are gone, the message is as if
+ * lost. */
+static void send_append(struct raft_driver *d, const struct raft_message *message)
+{
+    struct raft_message full = *message;
+    struct raft_append_entries *append = &full.append_entries;
+    if (append->n_entries == 0) {
+        append->entries = NULL;
+        send(d, &full);
+        return;
+    }
+    append->entries = mem_zalloc(append->n_entries, sizeof *append->entries);
+    unsigned i = 0;
+    for (; i < append->n_entries; i++) {
+        const struct raft_slot *slot = raft_log_get(&d->log, append->prev_log_index + 1 + i);
+        if (!slot || !slot->block) {
+            break;
+        }
+        append->entries[i] = (struct raft_entry){
+            .term = slot->term, .type = slot->type, .buf = {slot->block->bytes, slot->block->len}};
+    }
+    if (i == append->n_entries) {
+        send(d, &full);
+    }
+    mem_free(append->entries);
+}
+
+struct outgoing {
+    struct raft_driver *d;
+    struct raft_message message;
+    char *address;
+};
+
+/* Guard G4: index, term and members come from the file that was read. */
+static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
+                    struct raft_buffer *data)
+{
+    struct outgoing *o = arg;
+    struct raft_driver *d = o->d;
+    struct peer *peer = peer_of(d, o->message.server_id);
+    if (peer) {
+        peer->is_reading = false;
+    }
+    if (status != 0 && status != RAFT_CANCELED) {
+        raft_die(d, "reading a snapshot", status);
+    }
+    if (status == 0) {
+        struct raft_install_snapshot *install = &o->message.install_snapshot;
+        install->last_index = meta->index;
+        install->last_term = meta->term;
+        install->conf = meta->configuration;
+        install->conf_index = meta->configuration_index;
+        install->data = *data;
+        if (!d->is_dead && d->raft.state == RAFT_LEADER && d->raft.current_term == install->term) {
+            send(d, &o->message);
+        }
+        raft_configuration_close(&meta->configuration);
+        raft_free(data->base);
+    }
+    mem_free(o->address);
+    mem_free(o);
+}
+
+/* One snapshot per peer at a time: a repeated request is not another read. */
+static int send_snapshot(struct raft_driver *d, const struct raft_message *message)
+{
+    struct peer *peer = peer_of(d, message->server_id);
+    if (!peer || peer->is_reading) {
+        return 0;
+    }
+    struct outgoing *o = mem_zalloc(1, sizeof *o);
+    o->d = d;
+    o->message = *message;
+    o->address = mem_strndup(message->server_address, strlen(message->server_address));
+    o->message.server_address = o->address;
+    peer->is_reading = true;
+    const struct raft_storage *s = &d->options.storage;
+    int err = s->ops->get_snapshot(s->self, on_read, o);
+    if (err) {
+        mem_free(o->address);
+        mem_free(o);
+    }
+    return err;
+}
+
+int raft_send_all(struct raft_driver *d, const struct raft_update *update)
+{
+    int err = 0;
+    for (unsigned i = 0; i < update->messages.n && !err; i++) {
+        const struct raft_message *message = &update->messages.batch[i];
+        if (message->type == RAFT_APPEND_ENTRIES) {
+            send_append(d, message);
+        } else if (message->type == RAFT_INSTALL_SNAPSHOT) {
+            err = send_snapshot(d, message);
+        } else {
+            send(d, message);
+        }
+    }
+    return err;
+}
+
+/* A follower would learn of a commit only with the next entries or heartbeat. One that has all
+ * entries is told at once by an empty append. */
+void raft_send_commit(struct raft_driver *d)
+{
+    struct raft *r = &d->raft;
+    uint64_t commit = r->commit_index;
+    if (!d->options.wire.ops || r->state != RAFT_LEADER || commit < raft_log_last(&d->log)) {
+        return;
+    }
+    for (unsigned i = 0; i < r->configuration.n; i++) {
+        const struct raft_server *server = &r->configuration.servers[i];
+        raft_index match = 0;
+        if (server->id == r->id || server->role == RAFT_SPARE ||
+            raft_match_index(r, server->id, &match) != 0 || match != commit) {
+            continue;
+        }
+        struct peer *peer = peer_of(d, server->id);
+        if (!peer || peer->pushed >= commit) {
+            continue;
+        }
+        peer->pushed = commit;
+        struct raft_message message = {.type = RAFT_APPEND_ENTRIES,
+                                       .server_id = server->id,
+                                       .server_address = server->address};
+        message.append_entries =
+            (struct raft_append_entries){.term = r->current_term,
+                                         .prev_log_index = match,
+                                         .prev_log_term = raft_log_term(&d->log, match),
+                                         .leader_commit = commit};
+        send(d, &message);
+    }
+}
