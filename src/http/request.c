@@ -159,6 +159,32 @@ static size_t head_size(const struct request *r)
     return info ? info->header_size : 0;
 }
 
+/* How the body's end is told. */
+struct framing {
+    unsigned lengths; /* Content-Length headers */
+    bool transfer_encoding;
+};
+
+static enum MHD_Result look_at_framing(void *cls, enum MHD_ValueKind kind, const char *name,
+                                       const char *value)
+{
+    (void)kind;
+    (void)value;
+    struct framing *f = cls;
+    f->lengths += span_ieq(span_str(name), SPAN("Content-Length"));
+    f->transfer_encoding |= span_ieq(span_str(name), SPAN("Transfer-Encoding"));
+    return MHD_YES;
+}
+
+/* A proxy before us may see another end than libmicrohttpd does, and take the rest for the next
+ * request (RFC 9112, 6.1 and 6.3). */
+static bool is_ambiguous(const struct request *r)
+{
+    struct framing f = {0};
+    MHD_get_connection_values(r->connection, MHD_HEADER_KIND, look_at_framing, &f);
+    return f.lengths > 1 || (f.lengths > 0 && f.transfer_encoding);
+}
+
 /* Limits that are known before the body comes. True when the request ends here and now:
  * libmicrohttpd then reads no more of it. */
 static bool over_limits(struct request *r)
@@ -166,7 +192,10 @@ static bool over_limits(struct request *r)
     const char *announced = request_header(r, "Content-Length");
     long long length = 0;
     bool known = announced && span_int(span_str(announced), &length);
-    if (head_size(r) > HTTP_URL_MAX) {
+    if (is_ambiguous(r)) {
+        answer_text(&r->answer, 400,
+                    SPAN("more than one Content-Length, or Content-Length with Transfer-Encoding"));
+    } else if (head_size(r) > HTTP_URL_MAX) {
         answer_text(&r->answer, 400, SPAN("the request line and headers are too large"));
     } else if (known && length > (long long)HTTP_FORM_MAX) {
         answer_text(&r->answer, 413, SPAN("the request body is too large"));

@@ -175,6 +175,33 @@ static void test_body__chunked_and_too_long__is_refused(void **state)
     free(chunk);
 }
 
+static void test_body__whose_end_is_told_twice__is_refused_and_closes(void **state)
+{
+    static const char *const framings[] = {
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    };
+    for (size_t i = 0; i < sizeof(framings) / sizeof(framings[0]); i++) {
+        char bytes[256];
+        int len = snprintf(bytes, sizeof(bytes),
+                           "POST /nacos/v1/ns/core HTTP/1.1\r\nHost: x\r\n%s\r\n"
+                           "5\r\nhello\r\n0\r\n\r\n",
+                           framings[i]);
+        int fd = client_open(rig_port(*state));
+        assert_true(client_send(fd, bytes, (size_t)len));
+        struct reply r = client_read(fd, false);
+        assert_int_equal(r.status, 400);
+        assert_non_null(strstr(r.head, "Connection: close"));
+        reply_close(&r);
+        /* Nothing of the rest is taken for a request. */
+        r = client_read(fd, false);
+        assert_int_equal(r.status, 0);
+        reply_close(&r);
+        close(fd);
+    }
+}
+
 static void test_refused_request_with_a_body__keeps_the_connection(void **state)
 {
     int fd = client_open(rig_port(*state));
@@ -375,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_body__up_to_the_limit_is_taken),
         cmocka_unit_test(test_body__announced_too_long__is_refused_before_it_comes),
         cmocka_unit_test(test_body__chunked_and_too_long__is_refused),
+        cmocka_unit_test(test_body__whose_end_is_told_twice__is_refused_and_closes),
         cmocka_unit_test(test_refused_request_with_a_body__keeps_the_connection),
         cmocka_unit_test(test_garbage__gets_an_error_or_the_door),
         cmocka_unit_test(test_no_http__is_told_so_at_once),
