@@ -30,15 +30,26 @@ struct api_caller {
     struct span client_ip; /* gRPC: self-reported at setup; HTTP: remote_ip */
     struct span app;       /* header app, or the setup's AppName; "" when unknown */
     struct span agent;     /* clientVersion of the setup, or User-Agent / Client-Version */
+    struct span tag; /* of gray configs, when the request names none: header Vipserver-Tag, else the
+                        setup's label app_Vipserver-Tag */
+    bool notified;   /* header notify: the client reads because it was told of a change */
     uint16_t remote_port;
+};
+
+/* A response header of HTTP; gRPC has none. Plain data, in the call's arena. */
+struct api_header {
+    const char *name;
+    struct span value;
 };
 
 /* What goes back. On failure (fail.code < 0) body is empty and the edge writes the row's error
  * shape. */
 struct api_reply {
     struct fail fail;
-    int http_status;          /* 0: 200 */
-    const char *content_type; /* static text; NULL: the shape's default */
+    int http_status;                  /* 0: 200 */
+    const char *content_type;         /* static text; NULL: the shape's default */
+    const struct api_header *headers; /* HTTP only, besides the edge's own */
+    unsigned headers_count;
     struct body body;
 };
 

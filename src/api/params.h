@@ -28,6 +28,10 @@ struct api_params {
     const struct api_param *headers;
     unsigned headers_count;
     struct span body; /* the raw body when it was no form */
+    /* The first file part of a multipart form; its other parts are in list. data NULL: none came.
+     */
+    struct span file_name;
+    struct span file;
 };
 
 /* The value; the empty span with data NULL when absent (present but empty: data not NULL). */

@@ -29,6 +29,8 @@ enum api_permission {
     API_OPEN,        /* never checked */
     API_NAMING_READ, /* data plane: checked when nacos.core.auth.enabled */
     API_NAMING_WRITE,
+    API_CONFIG_READ,
+    API_CONFIG_WRITE,
     API_ADMIN, /* administration: never open (design.md 6) */
 };
 

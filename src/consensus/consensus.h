@@ -40,7 +40,7 @@
          */
 
 /* Whose operation it is; stands in the log, so numbers never change. */
-enum consensus_kind { CONSENSUS_NAMING = 1, CONSENSUS_CONFIG = 2 };
+enum consensus_kind { CONSENSUS_NAMING = 1, CONSENSUS_CONFIG = 2, CONSENSUS_NAMESPACE = 3 };
 
 enum consensus_role { CONSENSUS_FOLLOWER, CONSENSUS_CANDIDATE, CONSENSUS_LEADER };
 

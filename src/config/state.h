@@ -1,0 +1,98 @@
+/* The configuration centre's state: one item per config that exists or is listened to.
+ *
+ * The upper half of each struct is replicated: only apply.c (and config_load_tables) changes it.
+ * The lower half is this node's own.
+ *
+ * Thread:  core only.
+ * Owns:    everything. config_check() holds after every apply.
+ * Limits:  CONFIG_ITEMS_MAX, gray_max, listens_max, polls_max: admit refuses beyond (E_LIMIT).
+ */
+#ifndef NACRE_CONFIG_STATE_H
+#define NACRE_CONFIG_STATE_H
+
+#include "base/deadline.h"
+#include "base/hash.h"
+#include "config/config.h"
+#include "config/config_key.h"
+#include "config/config_value.h"
+
+#include <uthash.h>
+
+#define CONFIG_ITEMS_MAX 2000000
+
+struct listener;    /* listen.h: a connection that listens to an item */
+struct poll_key;    /* poll.h: a held long poll that names it */
+struct load;        /* load.h: its content is on its way from the tables */
+struct listen_conn; /* listen.h */
+struct poll;        /* poll.h */
+
+struct item {
+    /* replicated */
+    struct config_key key;      /* spans into text */
+    uint64_t id;                /* of the formal version (config_info.id); 0: none */
+    struct config_value *value; /* a reference; NULL: neither a formal nor a gray version */
+    UT_hash_handle hh;          /* in config->items, by the view key */
+    /* this node's own */
+    struct listener *listeners;           /* listen.h */
+    struct poll_key *polls;               /* poll.h */
+    struct load *load;                    /* load.h */
+    struct item *cache_prev, *cache_next; /* cache.h: the ring of items with content in memory */
+    uint32_t dirty; /* writes of this item that are not in the tables yet: its content stays */
+    uint32_t text_len;
+    char text[]; /* the view key */
+};
+
+/* Configs of one tenant. */
+struct tenant_count {
+    size_t count;
+    UT_hash_handle hh;
+    size_t len;
+    char tenant[];
+};
+
+struct config {
+    struct config_options options;
+    struct config_edge edge;
+    struct view *view;
+    struct table_writer *tables;
+    struct config_counters counters;
+    /* replicated */
+    struct item *items;          /* uthash */
+    struct tenant_count *counts; /* uthash by tenant */
+    size_t formal_count, gray_count;
+    uint64_t last_id;  /* last config id given */
+    uint64_t last_nid; /* last history id given */
+    /* this node's own */
+    struct item *cache_hand;   /* cache.h */
+    uint64_t content_bytes;    /* in memory, of all items */
+    struct listen_conn *conns; /* listen.h: uthash by conn */
+    size_t listen_count;
+    struct deadlines notices; /* listen.h */
+    uint64_t request_id;      /* last one drawn for a notice */
+    struct poll *polls;       /* poll.h: list */
+    size_t poll_count;
+    struct deadlines poll_ends; /* poll.h */
+    struct load *loads_ended;   /* load.h: list, filled by db jobs' done */
+    struct clone *clones_ended; /* import.h: list, filled by db jobs' done */
+    uint64_t trim_next_ms;      /* history.h: when old history is looked for */
+};
+
+/* Find; NULL when unknown. */
+struct item *item_find(struct config *c, const struct config_key *k);
+
+/* Find or make (the key passed config_key_check). */
+struct item *item_obtain(struct config *c, const struct config_key *k);
+
+/* Free it when nothing holds it: no version, no listener, no poll, no load, not dirty. Returns true
+ * when freed. */
+bool item_release(struct config *c, struct item *i);
+
+/* The item's value is now value (takes the reference; NULL: none): counts, content bytes, the ring
+ * and the view follow. */
+void item_set_value(struct config *c, struct item *i, struct config_value *take_value,
+                    struct now now);
+
+/* Check every invariant; aborts on a violation. Tests. */
+void config_check(const struct config *c);
+
+#endif
