@@ -7,7 +7,22 @@
 
 /* The request headers that rows read. */
 static const char *const header_names[] = {
-    "user-agent", "client-version", "app", "authorization", "accesstoken", "accept",
+    "user-agent",
+    "client-version",
+    "client-appname",
+    "app",
+    "authorization",
+    "accesstoken",
+    "accept",
+    /* config (http-api.md 2.1 to 2.4) */
+    "vipserver-tag",
+    "notify",
+    "betaips",
+    "casmd5",
+    "long-pulling-timeout",
+    "long-pulling-timeout-no-hangup",
+    "x-forwarded-for",
+    "x-real-ip",
 };
 
 enum body_kind { BODY_OTHER, BODY_FORM, BODY_MULTIPART };

@@ -42,11 +42,12 @@ static struct origin *origin_create(struct peer *take_peer, const struct conn_se
     struct span ip = setup ? setup->client_ip : (struct span){0};
     struct span app = setup ? conn_setup_label(setup, "AppName") : (struct span){0};
     struct span agent = setup ? setup->client_version : (struct span){0};
-    struct origin *o = mem_zalloc(1, sizeof(*o) + ip.len + app.len + agent.len);
+    struct span tag = setup ? conn_setup_label(setup, "app_Vipserver-Tag") : (struct span){0};
+    struct origin *o = mem_zalloc(1, sizeof(*o) + ip.len + app.len + agent.len + tag.len);
     atomic_init(&o->refs, 1);
     o->peer = take_peer;
     char *at = o->text;
-    struct span *texts[] = {&ip, &app, &agent};
+    struct span *texts[] = {&ip, &app, &agent, &tag};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (texts[i]->len > 0) {
             memcpy(at, texts[i]->data, texts[i]->len);
@@ -57,6 +58,7 @@ static struct origin *origin_create(struct peer *take_peer, const struct conn_se
     o->client_ip = ip;
     o->app = app;
     o->agent = agent;
+    o->tag = tag;
     return o;
 }
 

@@ -34,6 +34,7 @@ struct origin {
     struct span client_ip;
     struct span app;
     struct span agent;
+    struct span tag; /* label app_Vipserver-Tag: gray configs (grpc-sdk.md 5.3.1) */
     char text[];
 };
 

@@ -249,6 +249,7 @@ static void set_caller(struct unary *u, const struct payload *payload)
 {
     const struct origin *o = u->origin;
     struct span app = payload_header_get(payload, "app");
+    struct span tag = payload_header_get(payload, "Vipserver-Tag");
     u->api.caller = (struct api_caller){
         .source = API_GRPC,
         .conn = o->peer->key,
@@ -257,6 +258,9 @@ static void set_caller(struct unary *u, const struct payload *payload)
         .client_ip = o->client_ip,
         .app = span_empty(app) ? o->app : app,
         .agent = o->agent,
+        .tag = span_empty(tag) ? o->tag : tag,
+        /* Python writes "False" where it means false. */
+        .notified = span_ieq(payload_header_get(payload, "notify"), SPAN("true")),
         .remote_port = o->peer->remote_port,
     };
 }

@@ -150,6 +150,8 @@ static int admit_echo(void *self, struct api_call *call, struct now now, struct 
     json_kstr(&j, "app", call->caller.app);
     json_kstr(&j, "agent", call->caller.agent);
     json_kint(&j, "port", call->caller.remote_port);
+    json_kstr(&j, "tag", call->caller.tag);
+    json_kbool(&j, "notified", call->caller.notified);
     response_end(&j);
     api_answer_json(call, &j);
     return API_ANSWERED;

@@ -15,11 +15,12 @@
 static struct peers *peers;
 static struct now now;
 
-static const struct conn_label LABELS[] = {{{"AppName", 7}, {"shop", 4}}};
+static const struct conn_label LABELS[] = {{{"AppName", 7}, {"shop", 4}},
+                                           {{"app_Vipserver-Tag", 17}, {"canary", 6}}};
 static const struct conn_setup SETUP = {.client_version = {"Nacos-Java-Client:v2.5.1", 24},
                                         .client_ip = {"10.9.9.9", 8},
                                         .labels = LABELS,
-                                        .labels_count = 1};
+                                        .labels_count = 2};
 
 static int setup(void **state)
 {
@@ -79,7 +80,7 @@ static void test_meet__again__is_the_same(void **state)
     assert_string_equal(o->peer->id, "1712000000000_10.0.0.7_51234");
     assert_string_equal(o->peer->remote_ip, "10.0.0.7");
     assert_int_equal(o->peer->remote_port, 51234);
-    assert_int_equal(o->client_ip.len + o->app.len + o->agent.len, 0);
+    assert_int_equal(o->client_ip.len + o->app.len + o->agent.len + o->tag.len, 0);
     now.wall_ms += 5;
     assert_ptr_equal(meet(51234), o);
     assert_ptr_equal(find(51234), o);
@@ -97,6 +98,7 @@ static void test_bind__keeps_the_peer_and_adds_the_setup(void **state)
     assert_int_equal(replaced, 0);
     assert_true(span_eq(o->client_ip, SPAN("10.9.9.9")));
     assert_true(span_eq(o->app, SPAN("shop")));
+    assert_true(span_eq(o->tag, SPAN("canary")));
     assert_true(span_eq(o->agent, SPAN("Nacos-Java-Client:v2.5.1")));
     assert_ptr_equal(find(1), o);
     origin_unref(o);

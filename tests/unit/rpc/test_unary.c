@@ -124,6 +124,44 @@ static void test_core_stopping__is_said(void **state)
     client_stream_close(s);
 }
 
+#define SETUP_WITH_TAG                                                                             \
+    "{\"clientVersion\":\"v\",\"labels\":{\"module\":\"config\","                                  \
+    "\"app_Vipserver-Tag\":\"from-label\"},\"abilityTable\":{}}"
+
+static void expect_caller(const char *const *pairs, size_t count, const char *wanted)
+{
+    struct client_reply r =
+        client_ask_headers(client, "EchoRequest", "{\"text\":\"x\"}", pairs, count);
+    assert_non_null(strstr(r.message.json, wanted));
+    client_reply_close(&r);
+}
+
+/* grpc-sdk.md 5.3.1: the request's header goes before the connection's label. */
+static void test_caller__tag_is_the_header_then_the_label(void **state)
+{
+    (void)state;
+    struct client_stream *s = client_register(client, SETUP_WITH_TAG);
+    const char *const tag[] = {"Vipserver-Tag", "from-header"};
+    expect_caller(NULL, 0, "\"tag\":\"from-label\",\"notified\":false");
+    expect_caller(tag, 1, "\"tag\":\"from-header\"");
+    client_stream_close(s);
+}
+
+static void test_caller__notified_is_true_in_any_case_alone(void **state)
+{
+    (void)state;
+    struct client_stream *s = client_register(client, NULL);
+    const char *const java[] = {"notify", "true"};
+    const char *const python[] = {"notify", "True"};
+    const char *const not_python[] = {"notify", "False"};
+    const char *const odd[] = {"notify", "1"};
+    expect_caller(java, 1, "\"tag\":\"\",\"notified\":true");
+    expect_caller(python, 1, "\"notified\":true");
+    expect_caller(not_python, 1, "\"notified\":false");
+    expect_caller(odd, 1, "\"notified\":false");
+    client_stream_close(s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -133,6 +171,8 @@ int main(void)
         TEST(test_many_at_once__more_than_are_kept__are_all_answered),
         TEST(test_core_bytes__over_the_limit__is_503_and_recovers),
         TEST(test_core_stopping__is_said),
+        TEST(test_caller__tag_is_the_header_then_the_label),
+        TEST(test_caller__notified_is_true_in_any_case_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
