@@ -31,6 +31,12 @@ struct config_key {
 /* The tenant as it is kept: "" for "", blank, "public", "null" in any case. */
 struct span config_tenant(struct span as_sent);
 
+/* Nothing but what Java calls white space (String.isBlank); "" and not sent are blank. */
+bool config_is_blank(struct span s);
+
+/* Characters as Java counts them: UTF-16 units; what is no UTF-8 counts as one per U+FFFD. */
+size_t config_chars(struct span s);
+
 /* The same config. */
 bool config_key_eq(const struct config_key *a, const struct config_key *b);
 

@@ -64,6 +64,7 @@ struct config {
     uint64_t last_nid; /* last history id given */
     /* this node's own */
     struct item *cache_hand;   /* cache.h */
+    size_t cache_count;        /* items in the ring */
     uint64_t content_bytes;    /* in memory, of all items */
     struct listen_conn *conns; /* listen.h: uthash by conn */
     size_t listen_count;
