@@ -48,7 +48,8 @@ enum api_shape {
 
 /* Decode a gRPC body (JSON text) into call->msg, in call->arena. */
 typedef int (*api_decode_rpc_fn)(struct api_call *call, struct span body, struct fail *fail);
-/* Decode HTTP parameters into call->msg, in call->arena. */
+/* Decode HTTP parameters into call->msg, in call->arena. It may set call->row to another row, which
+ * answers in this one's place: a route that means different things by a parameter. */
 typedef int (*api_decode_http_fn)(struct api_call *call, const struct api_params *params,
                                   struct fail *fail);
 /* Answer on the edge, from the view. Returns enum api_next or a negative code with fail set. */

@@ -121,7 +121,7 @@ void request_refuse(struct request *r)
 static void fail_with(struct request *r, const struct fail *fail)
 {
     r->decided = true;
-    answer_fail(&r->answer, r->route.row->shape, fail, r->call.reply.http_status, &r->asked);
+    answer_fail(&r->answer, r->call.row->shape, fail, r->call.reply.http_status, &r->asked);
     atomic_fetch_add(&r->http->counters.failures, 1);
 }
 
@@ -325,12 +325,12 @@ static bool answered_here(struct request *r)
 {
     struct fail fail = {0};
     struct api_params params = {0};
-    const struct api_row *row = r->route.row;
-    r->call.row = row;
+    r->call.row = r->route.row;
     int err = intake_read(r, &params, &fail);
     if (!err) {
-        err = row->decode_http(&r->call, &params, &fail);
+        err = r->call.row->decode_http(&r->call, &params, &fail);
     }
+    const struct api_row *row = r->call.row; /* decode may have put another one in its place */
     if (!err && !is_permitted(r)) {
         return true;
     }

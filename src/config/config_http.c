@@ -1,0 +1,93 @@
+/* The table of all HTTP routes of the configuration centre, and which variant of a route a request
+ * means. */
+#include "config/config_http.h"
+
+#include "base/macros.h"
+
+/* What a route means when this parameter has this value. */
+struct variant {
+    const char *param;
+    const char *value;
+    struct api_row row; /* path and methods are those of the route */
+};
+
+#define ROW(path, method, permission_, shape_, decode, read_, admit_)                              \
+    {                                                                                              \
+        .name = (path), .methods = (method), .permission = (permission_), .shape = (shape_),       \
+        .decode_http = (decode), .read = (read_), .admit = (admit_)                                \
+    }
+#define V1 API_SHAPE_TEXT
+#define V2 API_SHAPE_V2
+#define READS API_CONFIG_READ
+#define WRITES API_CONFIG_WRITE
+
+/* What ends a list of variants. */
+#define NO_MORE                                                                                    \
+    {                                                                                              \
+        0                                                                                          \
+    }
+
+/* Decode as the first variant whose parameter says so, else as the route's own meaning. */
+static int choose(struct api_call *call, const struct api_params *p, const struct variant *list,
+                  api_decode_http_fn otherwise, struct fail *fail)
+{
+    for (const struct variant *v = list; v->param; v++) {
+        if (span_eq(params_get(p, v->param), span_str(v->value))) {
+            call->row = &v->row;
+            return v->row.decode_http(call, p, fail);
+        }
+    }
+    return otherwise(call, p, fail);
+}
+
+#define CONFIGS "/v1/cs/configs"
+
+static const struct variant configs_get[] = {
+    NO_MORE,
+};
+
+static HTTP_DECODE(decode_configs_get)
+{
+    return choose(call, p, configs_get, config_http_decode_read_v1, fail);
+}
+
+static const struct variant configs_post[] = {
+    NO_MORE,
+};
+
+static HTTP_DECODE(decode_configs_post)
+{
+    return choose(call, p, configs_post, config_http_decode_publish_v1, fail);
+}
+
+static const struct variant configs_delete[] = {
+    {"beta", "true",
+     ROW(CONFIGS, API_DELETE, WRITES, V1, config_http_decode_beta_stop, NULL,
+         config_http_admit_beta_stop)},
+    NO_MORE,
+};
+
+static HTTP_DECODE(decode_configs_delete)
+{
+    return choose(call, p, configs_delete, config_http_decode_remove_v1, fail);
+}
+
+static const struct api_row routes[] = {
+    ROW(CONFIGS, API_POST, WRITES, V1, decode_configs_post, config_http_read_publish,
+        config_http_admit_publish),
+    ROW(CONFIGS, API_GET, READS, V1, decode_configs_get, config_http_read_item,
+        config_http_admit_item),
+    ROW(CONFIGS, API_DELETE, WRITES, V1, decode_configs_delete, NULL, config_http_admit_remove),
+    ROW("/v2/cs/config", API_POST, WRITES, V2, config_http_decode_publish_v2,
+        config_http_read_publish, config_http_admit_publish),
+    ROW("/v2/cs/config", API_GET, READS, V2, config_http_decode_read_v2, config_http_read_item,
+        config_http_admit_item),
+    ROW("/v2/cs/config", API_DELETE, WRITES, V2, config_http_decode_remove_v2, NULL,
+        config_http_admit_remove),
+};
+
+const struct api_row *config_http_rows(size_t *ret_count)
+{
+    *ret_count = ARRAY_LEN(routes);
+    return routes;
+}

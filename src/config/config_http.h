@@ -1,0 +1,48 @@
+/* The configuration centre's HTTP routes, a row each, and what their files share.
+ *
+ * Several of Nacos's routes mean different things by a parameter (GET /v1/cs/configs is a read, a
+ * search, an export ...): the row in the table is what the route means without one, and its decode
+ * looks for a variant first, whose row then stands in for it (call->row).
+ *
+ * To add a route: its functions below, its row in config_http.c. To add a variant: the same, its
+ * row in the route's list of variants.
+ *
+ * Thread:  the tables are constant; their functions run as row.h says. read_self: struct
+ *          config_edge *, admit_self: struct config *.
+ * Failure: below /v1/cs API_SHAPE_TEXT ("caused: M;"; the status is the fail's Nacos code), below
+ *          /v2/cs API_SHAPE_V2. An answer below /v1/cs without a content_type of its own goes out
+ *          as "application/json;charset=UTF-8", whatever it is, empty ones too (as Nacos's).
+ * Source:  http-api.md 2, 3; golden/http/config-*.jsonl, checks.jsonl, sweep.jsonl.
+ */
+#ifndef NACRE_CONFIG_CONFIG_HTTP_H
+#define NACRE_CONFIG_CONFIG_HTTP_H
+
+#include "api/row.h"
+
+/* The rows; the array is constant. */
+const struct api_row *config_http_rows(size_t *ret_count);
+
+#define HTTP_DECODE(name)                                                                          \
+    int name(struct api_call *call, const struct api_params *p, struct fail *fail)
+#define HTTP_READ(name)                                                                            \
+    int name(void *self, struct api_call *call, struct now now, struct fail *fail)
+#define HTTP_ADMIT(name)                                                                           \
+    int name(void *self, struct api_call *call, struct now now, struct outbox *out,                \
+             struct fail *fail)
+
+/* config_http_item.c: one config: publish, read, remove, the end of a beta. */
+HTTP_DECODE(config_http_decode_publish_v1);
+HTTP_DECODE(config_http_decode_publish_v2);
+HTTP_READ(config_http_read_publish);
+HTTP_ADMIT(config_http_admit_publish);
+HTTP_DECODE(config_http_decode_read_v1);
+HTTP_DECODE(config_http_decode_read_v2);
+HTTP_READ(config_http_read_item);
+HTTP_ADMIT(config_http_admit_item);
+HTTP_DECODE(config_http_decode_remove_v1);
+HTTP_DECODE(config_http_decode_remove_v2);
+HTTP_ADMIT(config_http_admit_remove);
+HTTP_DECODE(config_http_decode_beta_stop);
+HTTP_ADMIT(config_http_admit_beta_stop);
+
+#endif
