@@ -43,9 +43,16 @@ void fleet_init(struct fleet *f, struct poller *poller, const struct addrinfo *a
 {
     *f = (struct fleet){.poller = poller, .address = address, .raw = raw};
     f->ops = (struct session_ops){.on_ready = on_ready, .on_push = on_push, .on_lost = on_lost};
-    session_frames_init(&f->frames);
+    session_frames_init(&f->frames, "naming");
     f->tick = (struct poll_timer){.at_ns = clock_mono_ns() + TICK_NS, .fn = on_tick};
     poller_know(poller, &f->tick);
+}
+
+void fleet_for_configs(struct fleet *f)
+{
+    ASSERT(f->session == NULL);
+    session_frames_close(&f->frames);
+    session_frames_init(&f->frames, "config");
 }
 
 int fleet_open(struct fleet *f, unsigned count, struct fail *fail)

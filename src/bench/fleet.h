@@ -36,8 +36,11 @@ struct fleet {
 };
 
 /* An empty fleet. raw: connections without setup. on_push (may be NULL) runs for each
- * NotifySubscriberRequest. */
+ * push of a changed service or config. */
 void fleet_init(struct fleet *f, struct poller *poller, const struct addrinfo *address, bool raw);
+
+/* The sessions are configuration clients, not naming clients. Before fleet_open. */
+void fleet_for_configs(struct fleet *f);
 
 /* Open count sessions and wait until all are ready. The first failure ends it: its code and text;
  * what was opened stays until fleet_close. Once. */

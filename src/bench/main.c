@@ -6,8 +6,11 @@
 #include "bench/net.h"
 #include "bench/options.h"
 #include "bench/scenario.h"
+#include "bench/scenario_config.h"
 #include "bench/scenario_http.h"
+#include "bench/scenario_http_get.h"
 #include "bench/scenario_idle.h"
+#include "bench/scenario_listen.h"
 #include "bench/scenario_rpc.h"
 #include "bench/scenario_subscribe.h"
 
@@ -15,7 +18,15 @@ enum { EXIT_FINE = 0, EXIT_ERRORS = 1, EXIT_USAGE = 2 };
 
 static bool is_http(enum command command)
 {
-    return command == CMD_HTTP_BEAT || command == CMD_BULK;
+    return command == CMD_HTTP_BEAT || command == CMD_BULK || command == CMD_HTTP_GET;
+}
+
+static unsigned sockets_of(const struct options *o)
+{
+    if (o->command == CMD_LISTEN_TO_NOTIFY) {
+        return o->subscribers + LISTEN_PUBLISHERS_MAX;
+    }
+    return o->command == CMD_SUBSCRIBE ? o->subscribers + 1 : o->connections + 1;
 }
 
 static int run_scenario(struct scenario *s, struct fail *fail)
@@ -28,6 +39,13 @@ static int run_scenario(struct scenario *s, struct fail *fail)
     case CMD_HTTP_BEAT:
     case CMD_BULK:
         return scenario_http(s, fail);
+    case CMD_CONFIG_PUBLISH:
+    case CMD_CONFIG_GET:
+        return scenario_config(s, fail);
+    case CMD_LISTEN_TO_NOTIFY:
+        return scenario_listen(s, fail);
+    case CMD_HTTP_GET:
+        return scenario_http_get(s, fail);
     case CMD_REGISTER:
     case CMD_QUERY:
     case CMD_DEREGISTER:
@@ -42,9 +60,8 @@ static int run(struct scenario *s, struct fail *fail)
 {
     const struct options *o = s->options;
     struct addrinfo *address = NULL;
-    unsigned sockets = o->command == CMD_SUBSCRIBE ? o->subscribers + 1 : o->connections + 1;
     unsigned port = is_http(o->command) ? o->port : o->grpc_port;
-    int err = net_allow_sockets(sockets, fail);
+    int err = net_allow_sockets(sockets_of(o), fail);
     if (!err) {
         err = net_resolve(o->host, port, &address, fail);
     }

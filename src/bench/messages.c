@@ -71,7 +71,7 @@ void msg_health_check(struct frame *f)
     internal_request(f, "HealthCheckRequest");
 }
 
-void msg_setup(struct frame *f)
+void msg_setup(struct frame *f, const char *module)
 {
     struct json_out j;
     request_begin(&j);
@@ -79,7 +79,7 @@ void msg_setup(struct frame *f)
     json_key(&j, "labels");
     json_object(&j);
     json_kstr(&j, "source", SPAN("sdk"));
-    json_kstr(&j, "module", SPAN("naming"));
+    json_kstr(&j, "module", span_str(module));
     json_kstr(&j, "AppName", SPAN(APP));
     json_object_end(&j);
     json_key(&j, "abilityTable");
@@ -189,8 +189,7 @@ size_t msg_revision_offset(const struct frame *f)
     return frame_find(f, SPAN(REVISION_KEY));
 }
 
-/* The quoted text that follows marker, empty when there is none. */
-static struct span quoted_after(struct span body, struct span marker)
+struct span msg_quoted_after(struct span body, struct span marker)
 {
     const char *at = memmem(body.data, body.len, marker.data, marker.len);
     if (!at) {
@@ -204,7 +203,7 @@ static struct span quoted_after(struct span body, struct span marker)
 bool msg_revision(struct span body, uint64_t *ret)
 {
     long long value = 0;
-    if (!span_int(quoted_after(body, SPAN(REVISION_KEY)), &value) || value < 0) {
+    if (!span_int(msg_quoted_after(body, SPAN(REVISION_KEY)), &value) || value < 0) {
         return false;
     }
     *ret = (uint64_t)value;
@@ -213,7 +212,7 @@ bool msg_revision(struct span body, uint64_t *ret)
 
 struct span msg_request_id(struct span body)
 {
-    return quoted_after(body, SPAN("\"requestId\":\""));
+    return msg_quoted_after(body, SPAN("\"requestId\":\""));
 }
 
 /* Both HTTP requests: what differs is the line's beginning and the spelling of the service. */

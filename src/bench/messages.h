@@ -16,12 +16,13 @@
 #include "base/span.h"
 #include "bench/frame.h"
 
-/* Where the generator's services live. Plain data, borrowed strings: letters, digits and "._-:"
- * only, as options.c checks. */
+/* Where the generator's services and configs live. Plain data, borrowed strings: letters, digits
+ * and
+ * "._-:" only, as options.c checks. */
 struct msg_place {
     const char *namespace_id;
     const char *group;
-    const char *service; /* the services are <service>-0000000000, -0000000001, ... */
+    const char *service; /* services, and dataIds, are <service>-0000000000, -0000000001, ... */
 };
 
 #define MSG_HTTP_MAX 1024
@@ -30,9 +31,9 @@ struct msg_place {
 /* ServerCheckRequest. */
 void msg_server_check(struct frame *f);
 
-/* ConnectionSetupRequest of a naming client that wants to be told the server's abilities (Java 2.3
- * and later). */
-void msg_setup(struct frame *f);
+/* ConnectionSetupRequest of a client that wants to be told the server's abilities (Java 2.3 and
+ * later). module: "naming" or "config", what the client is for. */
+void msg_setup(struct frame *f, const char *module);
 
 /* HealthCheckRequest. */
 void msg_health_check(struct frame *f);
@@ -61,6 +62,9 @@ size_t msg_revision_offset(const struct frame *f);
 
 /* The revision that a push body carries in an instance's metadata; false when it has none. */
 bool msg_revision(struct span body, uint64_t *ret);
+
+/* The quoted text that follows marker, empty when there is none. */
+struct span msg_quoted_after(struct span body, struct span marker);
 
 /* The requestId of a push body; empty when it has none. */
 struct span msg_request_id(struct span body);

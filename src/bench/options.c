@@ -10,38 +10,60 @@
 
 #define BIT(command) (1U << (command))
 #define ALL ((1U << CMD_COUNT) - 1)
-#define LOADS                                                                                      \
-    (BIT(CMD_REGISTER) | BIT(CMD_QUERY) | BIT(CMD_DEREGISTER) | BIT(CMD_HTTP_BEAT) | BIT(CMD_RAW))
-#define NAMED (ALL & ~(BIT(CMD_RAW) | BIT(CMD_IDLE)))
+#define CONFIGS                                                                                    \
+    (BIT(CMD_CONFIG_PUBLISH) | BIT(CMD_CONFIG_GET) | BIT(CMD_LISTEN_TO_NOTIFY) | BIT(CMD_HTTP_GET))
+#define ON_HTTP (BIT(CMD_HTTP_BEAT) | BIT(CMD_BULK) | BIT(CMD_HTTP_GET))
+#define PUSHES (BIT(CMD_SUBSCRIBE) | BIT(CMD_LISTEN_TO_NOTIFY))
+#define LOADS (ALL & ~(PUSHES | BIT(CMD_IDLE) | BIT(CMD_BULK)))
+#define PLACED (ALL & ~(BIT(CMD_RAW) | BIT(CMD_IDLE)))
+#define SERVICES (PLACED & ~CONFIGS)
 
 struct command_row {
     const char *name;
     unsigned connections; /* default */
     unsigned services;
     unsigned instances;
+    unsigned configs;
     const char *help;
 };
 
 static const struct command_row commands[CMD_COUNT] = {
-    [CMD_REGISTER] = {"register", 100, 1000, 1,
+    [CMD_REGISTER] = {"register", 100, 1000, 1, 0,
                       "each connection registers its own ephemeral instance, over and over; its\n"
-                      "                metadata changes every time (--same: not)"},
-    [CMD_QUERY] = {"query", 100, 1, 10,
+                      "                   metadata changes every time (--same: not)"},
+    [CMD_QUERY] = {"query", 100, 1, 10, 0,
                    "ask for a service of --instances instances that is registered first"},
-    [CMD_DEREGISTER] = {"deregister", 100, 1000, 1,
+    [CMD_DEREGISTER] = {"deregister", 100, 1000, 1, 0,
                         "register, deregister, register, ...; each of the two is a request"},
-    [CMD_SUBSCRIBE] = {"subscribe", 1, 1, 1,
+    [CMD_SUBSCRIBE] = {"subscribe", 1, 1, 1, 0,
                        "a publisher changes one service every --interval-ms; --subscribers\n"
-                       "                connections report when the push reached them"},
-    [CMD_IDLE] = {"idle", 1000, 1, 1,
+                       "                   connections report when the push reached them"},
+    [CMD_IDLE] = {"idle", 1000, 1, 1, 0,
                   "open --connections, hold them for --seconds with their health checks"},
-    [CMD_HTTP_BEAT] = {"http-beat", 100, 100, 1000,
+    [CMD_HTTP_BEAT] = {"http-beat", 100, 100, 1000, 0,
                        "light beats of --instances HTTP-registered instances, HTTP/1.1 keep-alive"},
-    [CMD_BULK] = {"bulk", 16, 1000, 10000,
+    [CMD_BULK] = {"bulk", 16, 1000, 10000, 0,
                   "register --instances instances over HTTP into --services services, once;\n"
-                  "                the total time is the result"},
-    [CMD_RAW] = {"raw", 100, 1, 1,
+                  "                   the total time is the result"},
+    [CMD_RAW] = {"raw", 100, 1, 1, 0,
                  "any unary Payload: --type and --body; no setup of the connection unless --setup"},
+    [CMD_CONFIG_PUBLISH] =
+        {"config-publish", 100, 1, 1, 0,
+         "publish contents of --content-bytes, each one a change, over and over;\n"
+         "                   every request under way has a config of its own, or they "
+         "go round\n"
+         "                   --configs (1: one hot config); some are read back at the "
+         "end"},
+    [CMD_CONFIG_GET] = {"config-get", 100, 1, 1, 1,
+                        "read --configs configs, which are published first"},
+    [CMD_LISTEN_TO_NOTIFY] =
+        {"listen-to-notify", 1, 1, 1, 10,
+         "every --interval-ms publishers change --configs configs; "
+         "--listeners\n"
+         "                   connections report when they were told, and when they "
+         "had read it"},
+    [CMD_HTTP_GET] = {"http-get", 100, 1, 1, 1,
+                      "read --configs configs over HTTP/1.1 keep-alive; they are published first"},
 };
 
 enum kind {
@@ -73,9 +95,9 @@ static const struct option_row rows[] = {
      "main port of the server (127.0.0.1:8848)"},
     {"--grpc-port", "N", FIELD(grpc_port), 1, 65535, KIND_UINT, ALL,
      "gRPC port (main port + 1000)"},
-    {"--connections", "N", FIELD(connections), 1, 100000, KIND_UINT, ALL & ~BIT(CMD_SUBSCRIBE),
+    {"--connections", "N", FIELD(connections), 1, 100000, KIND_UINT, ALL & ~PUSHES,
      "connections (100; idle 1000, bulk 16)"},
-    {"--inflight", "N", FIELD(inflight), 1, 1000, KIND_UINT, LOADS & ~BIT(CMD_HTTP_BEAT),
+    {"--inflight", "N", FIELD(inflight), 1, 1000, KIND_UINT, LOADS & ~ON_HTTP,
      "requests under way on each connection (1)"},
     {"--rate", "N", FIELD(rate), 0, 1e7, KIND_DOUBLE, LOADS,
      "open loop: requests per second over all connections (0: closed loop)"},
@@ -86,22 +108,32 @@ static const struct option_row rows[] = {
     {"--pid", "N", FIELD(pid), 1, INT_MAX, KIND_INT, ALL,
      "the server's process: its CPU per request and memory"},
     {"--json", NULL, FIELD(json), 0, 0, KIND_FLAG, ALL, "one JSON object instead of text"},
-    {"--services", "N", FIELD(services), 1, 1000000, KIND_UINT, NAMED & ~BIT(CMD_SUBSCRIBE),
+    {"--services", "N", FIELD(services), 1, 1000000, KIND_UINT, SERVICES & ~BIT(CMD_SUBSCRIBE),
      "spread over so many services (1000; http-beat 100, query 1)"},
-    {"--one-service", NULL, 0, 0, 0, KIND_ONE, NAMED & ~BIT(CMD_SUBSCRIBE), "same as --services 1"},
+    {"--one-service", NULL, 0, 0, 0, KIND_ONE, SERVICES & ~BIT(CMD_SUBSCRIBE),
+     "same as --services 1"},
     {"--instances", "N", FIELD(instances), 1, 1000000, KIND_UINT,
      BIT(CMD_QUERY) | BIT(CMD_HTTP_BEAT) | BIT(CMD_BULK),
      "instances (bulk 10000, http-beat 1000); query: of each service (10)"},
     {"--subscribers", "N", FIELD(subscribers), 1, 100000, KIND_UINT, BIT(CMD_SUBSCRIBE),
      "subscribing connections (1)"},
-    {"--interval-ms", "N", FIELD(interval_ms), 0, 60000, KIND_UINT, BIT(CMD_SUBSCRIBE),
+    {"--interval-ms", "N", FIELD(interval_ms), 0, 60000, KIND_UINT, PUSHES,
      "from one change, all pushed, to the next (100)"},
+    {"--listeners", "N", FIELD(subscribers), 1, 100000, KIND_UINT, BIT(CMD_LISTEN_TO_NOTIFY),
+     "listening connections, each on one of the configs (100)"},
+    {"--configs", "N", FIELD(configs), 1, 1000000, KIND_UINT, CONFIGS,
+     "configs (config-get and http-get 1, listen-to-notify 10)"},
+    {"--content-bytes", "N", FIELD(content_bytes), 10, 5000000, KIND_UINT, CONFIGS,
+     "length of a content (36); above 64 it has lines"},
+    {"--count", "N", FIELD(count), 1, 1e9, KIND_UINT, BIT(CMD_CONFIG_PUBLISH),
+     "end after so many publishes, without warm-up; with --configs N, N configs are filled"},
     {"--same", NULL, FIELD(same), 0, 0, KIND_FLAG, BIT(CMD_REGISTER),
      "register the identical instance again and again"},
-    {"--namespace", "TEXT", FIELD(namespace_id), 0, 0, KIND_NAME, NAMED, "namespace (public)"},
-    {"--group", "TEXT", FIELD(group), 0, 0, KIND_NAME, NAMED, "group (DEFAULT_GROUP)"},
-    {"--service", "TEXT", FIELD(service), 0, 0, KIND_NAME, NAMED,
+    {"--namespace", "TEXT", FIELD(namespace_id), 0, 0, KIND_NAME, PLACED, "namespace (public)"},
+    {"--group", "TEXT", FIELD(group), 0, 0, KIND_NAME, PLACED, "group (DEFAULT_GROUP)"},
+    {"--service", "TEXT", FIELD(service), 0, 0, KIND_NAME, SERVICES,
      "services are called TEXT-0000000000, -0000000001, ... (nacre-bench)"},
+    {"--data-id", "TEXT", FIELD(service), 0, 0, KIND_NAME, CONFIGS, "dataIds, in the same way"},
     {"--type", "TEXT", FIELD(type), 0, 0, KIND_TEXT, BIT(CMD_RAW),
      "Payload type (InstanceRequest)"},
     {"--body", "JSON", FIELD(body), 0, 0, KIND_TEXT, BIT(CMD_RAW),
@@ -237,7 +269,9 @@ static void set_defaults(struct options *o, enum command command)
         .warmup_s = 1,
         .services = commands[command].services,
         .instances = commands[command].instances,
-        .subscribers = 1,
+        .subscribers = command == CMD_LISTEN_TO_NOTIFY ? 100 : 1,
+        .configs = commands[command].configs,
+        .content_bytes = 36,
         .interval_ms = 100,
         .namespace_id = "public",
         .group = "DEFAULT_GROUP",
@@ -303,7 +337,7 @@ int options_parse(int argc, char *const *argv, struct options *ret, struct fail 
     if (o.grpc_port == 0) {
         o.grpc_port = o.port + GRPC_OFFSET;
     }
-    if (o.grpc_port > 65535 && command != CMD_HTTP_BEAT && command != CMD_BULK) {
+    if (o.grpc_port > 65535 && !(BIT(command) & ON_HTTP)) {
         return fail_set(fail, E_INVALID,
                         "--server: port %u leaves no room for the gRPC port %u; give --grpc-port",
                         o.port, o.grpc_port);
@@ -321,11 +355,11 @@ void options_help(FILE *out)
                 "commands:\n",
                 out);
     for (unsigned i = 0; i < CMD_COUNT; i++) {
-        (void)fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].help);
+        (void)fprintf(out, "  %-16s %s\n", commands[i].name, commands[i].help);
     }
     (void)fputs("\noptions (defaults in brackets):\n", out);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        (void)fprintf(out, "  %-13s %-10s %s\n", rows[i].name, rows[i].arg ? rows[i].arg : "",
+        (void)fprintf(out, "  %-16s %-10s %s\n", rows[i].name, rows[i].arg ? rows[i].arg : "",
                       rows[i].help);
     }
     (void)fputs(
@@ -344,6 +378,7 @@ void options_help(FILE *out)
         "  taskset -c 1 nacre-bench query --connections 100 --pid $(pidof nacre)\n"
         "  nacre-bench register --rate 5000 --seconds 30\n"
         "  nacre-bench subscribe --subscribers 1000\n"
+        "  nacre-bench config-publish --configs 100000 --count 100000 --content-bytes 1024\n"
         "  nacre-bench bulk --instances 10000 --one-service\n",
         out);
 }

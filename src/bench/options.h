@@ -24,6 +24,10 @@ enum command {
     CMD_HTTP_BEAT,
     CMD_BULK,
     CMD_RAW,
+    CMD_CONFIG_PUBLISH,
+    CMD_CONFIG_GET,
+    CMD_LISTEN_TO_NOTIFY,
+    CMD_HTTP_GET,
     CMD_COUNT
 };
 
@@ -45,11 +49,14 @@ struct options {
     bool help;
     unsigned services;
     unsigned instances;
-    unsigned subscribers;
+    unsigned subscribers; /* listeners too */
+    unsigned configs;     /* 0: one for each request under way */
+    unsigned content_bytes;
+    unsigned count; /* end after so many requests; 0: by time */
     unsigned interval_ms;
     const char *namespace_id;
     const char *group;
-    const char *service;
+    const char *service; /* of the dataIds, too */
     const char *type;
     const char *body;
     const char *expect;

@@ -99,6 +99,9 @@ static void print_head(const struct report *r, FILE *out)
     (void)fprintf(out, "%s: ", command_name(o->command));
     if (o->command == CMD_SUBSCRIBE) {
         (void)fprintf(out, "%u subscribers, a change every %u ms", o->subscribers, o->interval_ms);
+    } else if (o->command == CMD_LISTEN_TO_NOTIFY) {
+        (void)fprintf(out, "%u listeners, %u configs changed every %u ms", o->subscribers,
+                      o->configs, o->interval_ms);
     } else {
         (void)fprintf(out, "%u connections x %u in flight", o->connections, o->inflight);
     }

@@ -8,11 +8,11 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-void session_frames_init(struct session_frames *frames)
+void session_frames_init(struct session_frames *frames, const char *module)
 {
     *frames = (struct session_frames){0};
     msg_server_check(&frames->check);
-    msg_setup(&frames->setup);
+    msg_setup(&frames->setup, module);
     msg_health_check(&frames->health);
 }
 
@@ -120,6 +120,12 @@ static void send_ack(struct session *s, struct span type, struct span request_id
     frame_close(&ack);
 }
 
+static bool is_change(struct span type)
+{
+    return span_eq(type, SPAN("NotifySubscriberRequest")) ||
+           span_eq(type, SPAN("ConfigChangeNotifyRequest"));
+}
+
 static void on_message(void *self, struct span message)
 {
     struct session *s = self;
@@ -135,7 +141,7 @@ static void on_message(void *self, struct span message)
         }
     } else {
         s->pushes++;
-        if (s->ops->on_push && span_eq(view.type, SPAN("NotifySubscriberRequest"))) {
+        if (s->ops->on_push && is_change(view.type)) {
             s->ops->on_push(s, view.body, poller_now(s->poller));
         }
         send_ack(s, view.type, msg_request_id(view.body));

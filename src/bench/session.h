@@ -35,8 +35,8 @@ struct session_frames {
     struct frame health;
 };
 
-/* Pack and free them. */
-void session_frames_init(struct session_frames *frames);
+/* Pack and free them. module: as msg_setup. */
+void session_frames_init(struct session_frames *frames, const char *module);
 void session_frames_close(struct session_frames *frames);
 
 enum session_state {
@@ -52,7 +52,8 @@ struct session;
 /* What the owner is told; any may be NULL. self is session->self. */
 struct session_ops {
     void (*on_ready)(struct session *s);
-    /* A NotifySubscriberRequest; its ack goes out after this returns. */
+    /* A NotifySubscriberRequest or ConfigChangeNotifyRequest; its ack goes out after this returns.
+     */
     void (*on_push)(struct session *s, struct span body, uint64_t now_ns);
     /* The session failed to open, or was lost. Once. */
     void (*on_lost)(struct session *s, const struct fail *why);

@@ -1,5 +1,6 @@
 #include "fake_http.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -31,6 +32,9 @@ static void answer(struct fake_http_conn *c)
     bool beat = memmem(c->in.data, c->in.len, "/beat", 5) != NULL;
     const char *response = f->response ? f->response : ok;
     response = beat && f->beat_response ? f->beat_response : response;
+    bool post = memcmp(c->in.data, "POST", 4) == 0;
+    f->posts += post;
+    response = post && f->post_response ? f->post_response : response;
     bytes_clear(&c->in);
     if (!f->drops) {
         ssize_t n = send(c->watch.fd, response, strlen(response), MSG_NOSIGNAL);
@@ -39,6 +43,15 @@ static void answer(struct fake_http_conn *c)
     if (f->drops || f->closes) {
         conn_drop(c);
     }
+}
+
+/* Head and body (by Content-Length) of one request are there. */
+static bool is_whole(const struct bytes *in)
+{
+    const char *end = memmem(in->data, in->len, "\r\n\r\n", 4);
+    const char *length = memmem(in->data, in->len, "Content-Length: ", 16);
+    long body = length && end && length < end ? strtol(length + 16, NULL, 10) : 0;
+    return end && in->len == (size_t)(end - in->data) + 4 + (size_t)body;
 }
 
 static void conn_event(struct poll_watch *watch, uint32_t events)
@@ -52,7 +65,7 @@ static void conn_event(struct poll_watch *watch, uint32_t events)
         return;
     }
     bytes_append(&c->in, scratch, (size_t)n);
-    if (c->in.len >= 4 && memcmp(c->in.data + c->in.len - 4, "\r\n\r\n", 4) == 0) {
+    if (is_whole(&c->in)) {
         answer(c);
     }
 }

@@ -1,5 +1,5 @@
 /* An HTTP/1.1 server for the tests of src/bench, inside the test's own poller: every request
- * without a body gets the same text back.
+ * gets the text back that the test has set for its kind.
  *
  * Thread:  the test's.
  */
@@ -14,10 +14,11 @@
 
 #define FAKE_HTTP_CONNS 64
 
-/* response, beat_response, closes and drops are the test's to set. */
+/* The responses, closes and drops are the test's to set. */
 struct fake_http {
     const char *response;      /* NULL: 200 ok */
     const char *beat_response; /* to requests that name /beat; NULL: response */
+    const char *post_response; /* to a POST; NULL: response */
     bool closes;               /* close the connection after each response */
     bool drops;                /* close it instead of answering */
     struct poller *poller;
@@ -26,6 +27,7 @@ struct fake_http {
     unsigned port;
     unsigned opened;
     unsigned requests;
+    unsigned posts;
     struct bytes last; /* the last request */
     struct fake_http_conn {
         struct poll_watch watch;

@@ -80,10 +80,11 @@ static void test_no_server__is_1_and_says_why(void **state)
     struct outcome o;
     char server[32];
     unsigned port = 0;
-    char *commands[] = {"register", "subscribe", "idle", "bulk"};
+    char *commands[] = {"register",   "subscribe",        "idle",    "bulk", "config-publish",
+                        "config-get", "listen-to-notify", "http-get"};
     (void)close(fake_listen(&port));
     (void)snprintf(server, sizeof(server), "127.0.0.1:%u", port);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         char grpc[16];
         (void)snprintf(grpc, sizeof(grpc), "%u", port);
         RUN(&o, commands[i], "--server", server, "--grpc-port", grpc);

@@ -44,7 +44,7 @@ static void test_internal_messages__as_java(void **state)
     assert_body(&f, "ServerCheckRequest", "{\"headers\":{},\"module\":\"internal\"}");
     msg_health_check(&f);
     assert_body(&f, "HealthCheckRequest", "{\"headers\":{},\"module\":\"internal\"}");
-    msg_setup(&f);
+    msg_setup(&f, "naming");
     assert_body(&f, "ConnectionSetupRequest",
                 "{\"headers\":{},\"clientVersion\":\"Nacos-Java-Client:v2.5.1\",\"labels\":{"
                 "\"source\":\"sdk\",\"module\":\"naming\","

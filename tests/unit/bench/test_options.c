@@ -41,6 +41,13 @@ static void test_defaults__are_those_of_the_command(void **state)
     assert_int_equal(PARSE(&o, &fail, "bulk"), 0);
     assert_int_equal(o.instances, 10000);
     assert_int_equal(o.services, 1000);
+    assert_int_equal(PARSE(&o, &fail, "config-publish"), 0);
+    assert_int_equal(o.configs, 0);
+    assert_int_equal(o.content_bytes, 36);
+    assert_int_equal(o.count, 0);
+    assert_int_equal(PARSE(&o, &fail, "listen-to-notify"), 0);
+    assert_int_equal(o.configs, 10);
+    assert_int_equal(o.subscribers, 100);
 }
 
 static void test_every_option_is_taken(void **state)
@@ -78,6 +85,15 @@ static void test_every_option_is_taken(void **state)
     assert_int_equal(o.interval_ms, 0);
     assert_int_equal(PARSE(&o, &fail, "http-beat", "--instances", "3", "--services", "2"), 0);
     assert_int_equal(o.instances, 3);
+    assert_int_equal(PARSE(&o, &fail, "config-publish", "--configs", "7", "--content-bytes", "5120",
+                           "--count", "9", "--data-id", "d.1", "--inflight", "2"),
+                     0);
+    assert_int_equal(o.configs, 7);
+    assert_int_equal(o.content_bytes, 5120);
+    assert_int_equal(o.count, 9);
+    assert_string_equal(o.service, "d.1");
+    assert_int_equal(PARSE(&o, &fail, "listen-to-notify", "--listeners", "3"), 0);
+    assert_int_equal(o.subscribers, 3);
 }
 
 static void assert_refused(int err, const struct fail *fail, const char *text)
@@ -109,6 +125,11 @@ static void test_refusals__say_what_was_expected_and_found(void **state)
     assert_refused(PARSE(&o, &fail, "query", "--subscribers", "5"), &fail,
                    "--subscribers has no meaning for \"query\"");
     assert_refused(PARSE(&o, &fail, "http-beat", "--inflight", "5"), &fail, "no meaning");
+    assert_refused(PARSE(&o, &fail, "http-get", "--inflight", "5"), &fail, "no meaning");
+    assert_refused(PARSE(&o, &fail, "config-get", "--count", "5"), &fail, "no meaning");
+    assert_refused(PARSE(&o, &fail, "config-get", "--service", "a"), &fail, "no meaning");
+    assert_refused(PARSE(&o, &fail, "query", "--configs", "5"), &fail, "no meaning");
+    assert_refused(PARSE(&o, &fail, "config-get", "--content-bytes", "9"), &fail, "from 10");
     assert_refused(PARSE(&o, &fail, "register", "--service", "a b"), &fail, "letters, digits");
     assert_refused(PARSE(&o, &fail, "register", "--group", ""), &fail, "letters, digits");
 }

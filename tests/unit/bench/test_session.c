@@ -61,7 +61,7 @@ static int setup(void **state)
     f->fake.negotiates = true;
     f->fake.acks_setup = true;
     fake_grpc_open(&f->fake, f->poller);
-    session_frames_init(&f->frames);
+    session_frames_init(&f->frames, "naming");
     *state = f;
     return 0;
 }
