@@ -132,9 +132,9 @@ MUST_USE int consensus_create_raft(const struct consensus_raft_options *options,
  * simulation. */
 struct consensus *consensus_create_memory(const struct consensus_ops *ops, void *self);
 
-/* Drops what waits (the owner has answered its clients before). What was proposed and not committed
- * may or may not be in the log on the next start. A log on disk runs its loop until its files are
- * closed: on the loop's thread, after loop_run returned and before loop_destroy. NULL is fine. */
+/* What waits is given to on_reject first: a change that was proposed and not committed may or may not
+ * be in the log on the next start. A log on disk runs its loop until its files are closed: on the
+ * loop's thread, after loop_run returned and before loop_destroy. NULL is fine. */
 void consensus_destroy(struct consensus *c);
 
 /* Put an operation into the next entry; the bytes are copied.

@@ -29,6 +29,11 @@ static void log_destroy(struct consensus *c)
 {
     struct log_memory *l = of(c);
     ASSERT(!l->is_handing_out);
+    struct fail why = {0};
+    (void)fail_set(&why, E_CLOSED, "the server is stopping");
+    for (uint32_t i = 0; i < l->waiting.entry.count; i++) {
+        l->ops.on_reject(l->self, l->waiting.cookies[i], &why);
+    }
     batch_close(&l->waiting);
     batch_close(&l->in_hand);
     mem_free(l);

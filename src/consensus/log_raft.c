@@ -397,11 +397,13 @@ static void log_destroy(struct consensus *c)
     }
     raft_disk_close(l->disk);
     raft_driver_destroy(l->driver);
+    struct fail why = {0};
+    (void)fail_set(&why, E_CLOSED, "the server is stopping; the change may still be made");
     while (l->waiting.head) {
-        flight_free(l, flights_take(&l->waiting));
+        flight_reject(l, flights_take(&l->waiting), &why);
     }
     while (l->submitted.head) {
-        flight_free(l, flights_take(&l->submitted));
+        flight_reject(l, flights_take(&l->submitted), &why);
     }
     mem_free(l);
 }

@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 
-enum { GET, SET };
+enum { GET, SET, RESET };
 
 static const struct db_stmt stmts[] = {
     [GET] = {.name = "applied_get",
@@ -11,6 +11,8 @@ static const struct db_stmt stmts[] = {
     [SET] = {.name = "applied_set",
              .sql_sqlite = "UPDATE applied SET log_index = ?, log_term = ? "
                            "WHERE only = 1 AND log_index < ?"},
+    [RESET] = {.name = "applied_reset",
+               .sql_sqlite = "UPDATE applied SET log_index = 0, log_term = 0 WHERE only = 1"},
 };
 
 int applied_get(struct db *db, struct applied *ret, struct fail *fail)
@@ -52,4 +54,11 @@ int applied_set(struct db *db, struct applied now, struct fail *fail)
                        (unsigned long long)now.index);
     }
     return err;
+}
+
+int applied_reset(struct db *db, struct fail *fail)
+{
+    struct db_query *q = NULL;
+    int err = db_query(db, &stmts[RESET], &q, fail);
+    return err ? err : db_exec(q, NULL, fail);
 }

@@ -28,4 +28,8 @@ MUST_USE int applied_get(struct db *db, struct applied *ret, struct fail *fail);
  * E_CONFLICT  the index that is there is not below: the entry was applied already */
 MUST_USE int applied_set(struct db *db, struct applied now, struct fail *fail);
 
+/* The tables are a beginning, below any log: index 0. In the caller's DB_TX_WRITE (asserted), and
+ * only where no log is (a restore). */
+MUST_USE int applied_reset(struct db *db, struct fail *fail);
+
 #endif

@@ -56,10 +56,10 @@ static void on_entry_end(void *self, uint64_t index)
 
 static void on_reject(void *self, void *cookie, const struct fail *why)
 {
-    (void)self;
-    (void)cookie;
-    (void)why;
-    fail_msg("a log alone rejects nothing");
+    char text[64];
+    (void)snprintf(text, sizeof text, "no:%s:%s ", cookie ? (const char *)cookie : "",
+                   err_name(why->code));
+    tell(self, text);
 }
 
 static const struct consensus_ops ops = {
@@ -213,14 +213,16 @@ static void test_propose__too_many_wait__is_refused_until_the_next_turn(void **s
     consensus_destroy(o.c);
 }
 
-static void test_destroy__what_waits__is_dropped(void **state)
+static void test_destroy__what_waits__is_rejected_once(void **state)
 {
     (void)state;
     struct owner o;
     begin(&o);
     propose(&o, CONSENSUS_NAMING, "x", cookie_a);
     consensus_destroy(o.c);
-    assert_string_equal(o.story, "");
+    char told[64];
+    (void)snprintf(told, sizeof told, "no:%s:E_CLOSED ", (const char *)cookie_a);
+    assert_string_equal(o.story, told);
     consensus_destroy(NULL);
 }
 
@@ -272,7 +274,7 @@ int main(void)
         cmocka_unit_test(test_propose__too_large__is_refused),
         cmocka_unit_test(test_propose__too_many_bytes_wait__is_refused_until_the_next_turn),
         cmocka_unit_test(test_propose__too_many_wait__is_refused_until_the_next_turn),
-        cmocka_unit_test(test_destroy__what_waits__is_dropped),
+        cmocka_unit_test(test_destroy__what_waits__is_rejected_once),
         cmocka_unit_test(test_consensus__our_own_mistakes__abort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

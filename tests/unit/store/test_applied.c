@@ -100,6 +100,18 @@ static void test_applied_get__row_is_missing__is_corrupt(void **state)
     assert_int_equal(applied_get(db, &now, &fail), E_INTERNAL);
 }
 
+static void test_applied_reset__a_restored_database__begins_below_any_log(void **state)
+{
+    (void)state;
+    assert_int_equal(set(7, 3, NULL), 0);
+    assert_int_equal(db_begin(db, DB_TX_WRITE, NULL), 0);
+    assert_int_equal(applied_reset(db, NULL), 0);
+    assert_int_equal(db_commit(db, NULL), 0);
+    expect_applied(0, 0);
+    assert_int_equal(set(1, 1, NULL), 0);
+    expect_applied(1, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -109,6 +121,7 @@ int main(void)
         TEST(test_applied_set__grows_and_is_kept),
         TEST(test_applied_set__not_above__is_a_conflict),
         TEST(test_applied__rolled_back_with_the_transaction),
+        TEST(test_applied_reset__a_restored_database__begins_below_any_log),
         TEST(test_applied_get__row_is_missing__is_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
