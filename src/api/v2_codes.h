@@ -1,11 +1,14 @@
-/* Nacos's v2 error codes: the number in fail.v2 and the text that stands beside it as "message".
+/* Nacos's v2 error codes: the number in fail.v2 and the text that stands beside it as "message";
+ * and the envelope {"code","message","data"} that stands around answers.
  *
- * Thread:  any; constants only.
- * Source:  http-api.md 1.4; Nacos 2.5.1 api/.../model/v2/ErrorCode.java. The odd words ("version
- * version") are Nacos's.
+ * Thread:  any.
+ * Source:  http-api.md 1.4, 1.5; Nacos 2.5.1 api/.../model/v2/ErrorCode.java. The odd words
+ * ("version version") are Nacos's.
  */
 #ifndef NACRE_API_V2_CODES_H
 #define NACRE_API_V2_CODES_H
+
+#include "base/json_out.h"
 
 /* X(name, code, text). Clients compare the numbers and show the texts: neither changes. */
 #define V2_CODE_MAP(X)                                                                             \
@@ -58,5 +61,18 @@ enum v2_code {
 
 /* The text of a code; the text of V2_SERVER_ERROR for a number outside the table. */
 const char *v2_code_text(int code);
+
+/* The success envelope of v2 as bytes, for answers that stand in shared ones. */
+#define V2_HEAD "{\"code\":0,\"message\":\"success\",\"data\":"
+#define V2_TAIL "}"
+
+/* V2_HEAD: one value follows, then v2_end. */
+void v2_begin(struct json_out *j);
+void v2_end(struct json_out *j);
+
+/* The same with any code: {"code":200,"message":null,"data": of the console and of some v1 config
+ * routes. message NULL: null. One value follows, then rest_end. */
+void rest_begin(struct json_out *j, int code, const char *message);
+void rest_end(struct json_out *j);
 
 #endif

@@ -186,5 +186,5 @@ void form_answer_ok(struct api_call *call, enum form_version version)
         api_answer_text(call, SPAN("ok"));
         return;
     }
-    api_answer_text(call, SPAN("{\"code\":0,\"message\":\"success\",\"data\":\"ok\"}"));
+    api_answer_text(call, SPAN(V2_HEAD "\"ok\"" V2_TAIL));
 }

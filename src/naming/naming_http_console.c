@@ -29,15 +29,12 @@ HTTP_DECODE(http_decode_nothing)
 static void result_begin(struct json_out *j)
 {
     json_init(j, 512);
-    json_object(j);
-    json_kint(j, "code", 0);
-    json_kstr(j, "message", SPAN("success"));
-    json_key(j, "data");
+    v2_begin(j);
 }
 
 static void result_end(struct json_out *j, struct api_call *call)
 {
-    json_object_end(j);
+    v2_end(j);
     api_answer_json(call, j);
     json_close(j);
 }

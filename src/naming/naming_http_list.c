@@ -12,9 +12,6 @@ struct http_list {
     enum form_version version;
 };
 
-#define V2_HEAD "{\"code\":0,\"message\":\"success\",\"data\":"
-#define V2_TAIL "}"
-
 static int decode_list(struct api_call *call, const struct api_params *p, enum form_version version,
                        struct fail *fail)
 {

@@ -305,10 +305,7 @@ static void write_service_v2(struct json_out *j, const struct service *s)
 {
     struct span *clusters = NULL;
     size_t count = http_cluster_names(s, CLUSTER_SCAN_MAX, &clusters);
-    json_object(j);
-    json_kint(j, "code", 0);
-    json_kstr(j, "message", SPAN("success"));
-    json_key(j, "data");
+    v2_begin(j);
     json_object(j);
     json_kstr(j, "namespace", s->name.namespace_id);
     json_kstr(j, "serviceName", s->name.name);
@@ -334,7 +331,7 @@ static void write_service_v2(struct json_out *j, const struct service *s)
     write_selector(j, s);
     json_kbool(j, "ephemeral", s->ephemeral);
     json_object_end(j);
-    json_object_end(j);
+    v2_end(j);
 }
 
 HTTP_ADMIT(http_admit_service_get)
@@ -423,13 +420,10 @@ HTTP_ADMIT(http_admit_names)
     bool v2 = form_is_v2(m->version);
     struct json_out j;
     json_init(&j, 256);
-    json_object(&j);
     if (v2) {
-        json_kint(&j, "code", 0);
-        json_kstr(&j, "message", SPAN("success"));
-        json_key(&j, "data");
-        json_object(&j);
+        v2_begin(&j);
     }
+    json_object(&j);
     json_kint(&j, "count", (int64_t)count);
     json_key(&j, v2 ? "services" : "doms");
     json_array(&j);
@@ -439,7 +433,7 @@ HTTP_ADMIT(http_admit_names)
     json_array_end(&j);
     json_object_end(&j);
     if (v2) {
-        json_object_end(&j);
+        v2_end(&j);
     }
     api_answer_json(call, &j);
     json_close(&j);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/v2_codes.h"
 #include "base/json_out.h"
 #include "base/thread.h"
 #include "node/metrics.h"
@@ -34,11 +35,9 @@ static void answer_v2_ok(struct api_call *call)
 {
     struct json_out j;
     json_init(&j, 64);
-    json_object(&j);
-    json_kint(&j, "code", 0);
-    json_kstr(&j, "message", SPAN("success"));
-    json_kstr(&j, "data", SPAN("ok"));
-    json_object_end(&j);
+    v2_begin(&j);
+    json_str(&j, SPAN("ok"));
+    v2_end(&j);
     api_answer_json(call, &j);
     json_close(&j);
 }
@@ -74,12 +73,9 @@ static void answer_not_ready_v2(struct api_call *call)
 {
     struct json_out j;
     json_init(&j, 64);
-    json_object(&j);
-    json_kint(&j, "code", 30000);
-    json_kstr(&j, "message", SPAN(NOT_READY));
-    json_key(&j, "data");
+    rest_begin(&j, V2_SERVER_ERROR, NOT_READY);
     json_null(&j);
-    json_object_end(&j);
+    rest_end(&j);
     api_answer_json(call, &j);
     json_close(&j);
 }
@@ -231,13 +227,10 @@ static int answer_operator(struct status *s, struct api_call *call, bool v1)
     struct naming_stats n = naming_stats(core_naming(s->core));
     struct json_out j;
     json_init(&j, 512);
-    json_object(&j);
     if (!v1) {
-        json_kint(&j, "code", 0);
-        json_kstr(&j, "message", SPAN("success"));
-        json_key(&j, "data");
-        json_object(&j);
+        v2_begin(&j);
     }
+    json_object(&j);
     json_kstr(&j, "status", SPAN("UP"));
     if (!*(bool *)call->msg) {
         json_kint(&j, "serviceCount", (int64_t)n.services);
@@ -255,10 +248,10 @@ static int answer_operator(struct status *s, struct api_call *call, bool v1)
         json_kdouble(&j, "load", load_average());
         json_kdouble(&j, "mem", memory_share());
     }
-    if (!v1) {
-        json_object_end(&j);
-    }
     json_object_end(&j);
+    if (!v1) {
+        v2_end(&j);
+    }
     api_answer_json(call, &j);
     json_close(&j);
     return API_ANSWERED;
