@@ -41,8 +41,9 @@ struct config_changes {
     size_t outcomes_count;
 };
 
-/* Apply op, of entry index. bytes: what it was decoded from, kept (copied) for the tables. Returns
- * 0, or why it had no effect, for the client that waits. */
+/* Apply op, of entry index; what the tables need of it is copied. Returns 0, or why it had no
+ * effect, for the client that waits (E_CONFLICT, E_LIMIT: as above). Removing what is not there and
+ * an import whose items were refused are no failures. */
 int config_apply(struct config *c, uint64_t index, const struct config_op *op, struct now now,
                  struct config_changes *changes, struct fail *fail);
 

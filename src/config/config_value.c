@@ -138,12 +138,56 @@ struct config_value *config_value_create(struct config_version *formal,
     for (size_t i = 0; i < gray_count; i++) {
         v->gray[i] = (struct config_gray){
             .version = config_version_ref(gray[i].version),
+            .id = gray[i].id,
             .is_beta = gray[i].is_beta,
             .name = copy_text(&at, gray[i].name),
             .rule = copy_text(&at, gray[i].rule),
         };
     }
     return v;
+}
+
+static struct config_value *make_value(struct config_version *formal,
+                                       const struct config_gray *gray, size_t gray_count)
+{
+    return formal || gray_count > 0 ? config_value_create(formal, gray, gray_count) : NULL;
+}
+
+struct config_value *config_value_with_formal(const struct config_value *old,
+                                              struct config_version *formal)
+{
+    return old ? make_value(formal, old->gray, old->gray_count) : make_value(formal, NULL, 0);
+}
+
+/* Highest priority first: beta, then by name. */
+static bool is_before(const struct config_gray *a, const struct config_gray *b)
+{
+    if (a->is_beta != b->is_beta) {
+        return a->is_beta;
+    }
+    return span_cmp(a->name, b->name) < 0;
+}
+
+struct config_value *config_value_with_gray(const struct config_value *old,
+                                            const struct config_gray *gray)
+{
+    struct config_gray list[CONFIG_GRAY_LIMIT + 1];
+    size_t count = 0;
+    bool is_placed = gray->version == NULL;
+    for (size_t i = 0; old && i < old->gray_count; i++) {
+        if (span_eq(old->gray[i].name, gray->name)) {
+            continue;
+        }
+        if (!is_placed && is_before(gray, &old->gray[i])) {
+            list[count++] = *gray;
+            is_placed = true;
+        }
+        list[count++] = old->gray[i];
+    }
+    if (!is_placed) {
+        list[count++] = *gray;
+    }
+    return make_value(old ? old->formal : NULL, list, count);
 }
 
 /* Addresses are compared as they stand between the commas, blanks included (semantics.md 2.6). */

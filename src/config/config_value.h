@@ -91,6 +91,7 @@ bool config_md5_is(const uint8_t md5[CONFIG_MD5_BYTES], struct span text);
 /* A gray version in a value. Highest priority first: beta, then tags by name. */
 struct config_gray {
     struct config_version *version; /* a reference */
+    uint64_t id;                    /* of its row */
     bool is_beta;
     struct span name; /* "beta", "tag_x"; in the value's own memory, as rule */
     struct span rule; /* beta: comma list of addresses; tag: the tag */
@@ -109,6 +110,16 @@ struct config_value {
 MUST_USE struct config_value *config_value_create(struct config_version *formal,
                                                   const struct config_gray *gray,
                                                   size_t gray_count);
+
+/* old (may be NULL) with this formal version, or without one if it is NULL; NULL when nothing is
+ * left. One reference. */
+MUST_USE struct config_value *config_value_with_formal(const struct config_value *old,
+                                                       struct config_version *formal);
+
+/* old (may be NULL) with this gray version in its place, or without the one of its name if version
+ * is NULL; NULL when nothing is left. At most CONFIG_GRAY_LIMIT in all (asserted). */
+MUST_USE struct config_value *config_value_with_gray(const struct config_value *old,
+                                                     const struct config_gray *gray);
 
 static inline struct view_value *config_value_base(struct config_value *v)
 {

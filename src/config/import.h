@@ -37,4 +37,15 @@ int import_start(struct config *c, struct import_job *job, struct api_call *call
 void import_on_applied(struct config *c, const struct config_applied *a, struct now now,
                        struct outbox *out);
 
+/* The log refused a piece, or it came back damaged (config_rejected asks for every call): true when
+ * the call is an import's; then it is in out, answered with what was done before, or failed. */
+bool import_on_rejected(struct config *c, struct api_call *call, const struct fail *why,
+                        struct outbox *out);
+
+/* Propose for what db jobs have brought (clones). */
+void import_turn(struct config *c, struct now now, struct outbox *out);
+
+/* The node stops: answer what waits in clones_ended. */
+void import_stop(struct config *c, struct outbox *out);
+
 #endif

@@ -33,7 +33,6 @@ struct item *item_find(struct config *c, const struct config_key *k)
 
 struct item *item_obtain(struct config *c, const struct config_key *k)
 {
-    ASSERT_ON(THREAD_CORE);
     ASSERT(fits(k));
     char buffer[VIEW_KEY_MAX];
     struct span text = config_key_view(k, buffer);
@@ -139,7 +138,6 @@ static bool is_used(const struct config_value *v)
 void item_set_value(struct config *c, struct item *i, struct config_value *take_value,
                     struct now now)
 {
-    ASSERT_ON(THREAD_CORE);
     ASSERT(!take_value || take_value->formal || take_value->gray_count > 0);
     struct config_value *old = i->value;
     uint64_t bytes_before = value_bytes(old);

@@ -20,7 +20,7 @@
 
 #define CONFIG_ITEMS_MAX 2000000
 
-struct listener;    /* listen.h: a connection that listens to an item */
+struct audience;    /* listen.h: who listens to an item */
 struct poll_key;    /* poll.h: a held long poll that names it */
 struct load;        /* load.h: its content is on its way from the tables */
 struct listen_conn; /* listen.h */
@@ -33,7 +33,7 @@ struct item {
     struct config_value *value; /* a reference; NULL: neither a formal nor a gray version */
     UT_hash_handle hh;          /* in config->items, by the view key */
     /* this node's own */
-    struct listener *listeners;           /* listen.h */
+    struct audience *listeners;           /* listen.h; NULL: nobody listens */
     struct poll_key *polls;               /* poll.h */
     struct load *load;                    /* load.h */
     struct item *cache_prev, *cache_next; /* cache.h: the ring of items with content in memory */
@@ -68,14 +68,17 @@ struct config {
     uint64_t content_bytes;    /* in memory, of all items */
     struct listen_conn *conns; /* listen.h: uthash by conn */
     size_t listen_count;
-    struct deadlines notices; /* listen.h */
+    struct audience *due;     /* listen.h: list; some of theirs are told at the end of the turn */
+    struct deadlines notices; /* listen.h: when they are repeated */
     uint64_t request_id;      /* last one drawn for a notice */
     struct poll *polls;       /* poll.h: list */
     size_t poll_count;
+    size_t poll_key_count;      /* poll.h: keys of all of them */
     struct deadlines poll_ends; /* poll.h */
     struct load *loads_ended;   /* load.h: list, filled by db jobs' done */
     struct clone *clones_ended; /* import.h: list, filled by db jobs' done */
-    uint64_t trim_next_ms;      /* history.h: when old history is looked for */
+    uint64_t trim_next_ms; /* config.c: when old history is looked for; 0: after a first minute */
+    bool cache_more;       /* cache.h: the last trim did not come to its end */
 };
 
 /* Find; NULL when unknown. */

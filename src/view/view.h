@@ -3,15 +3,14 @@
  * A map from key to an immutable, reference-counted value in 64 mutex-guarded shards; a lock is
  * held only to find and to take a reference (consensus.md 7: a rwlock starves the writer).
  *
- * Thread:  view_publish, view_spoil, view_remove: core only. view_take: any.
- * Owns:    one reference to each published value.
- * Stale:   a change makes the entry stale before its client is answered; the value is put together
- *          again only when somebody reads it (the read then goes to the core once) or it is pushed.
- *          So no read is older than an answered write, and a change costs O(1).
- * Stamp:   each take and each publish gets a number of milliseconds that grows per key (max(now,
- *          last + 1)), drawn under the lock: a value taken later never carries a smaller stamp than
- *          one taken before it, and an older value never a greater one than a newer value's first.
- *          A publish always draws a greater one. Takes stop growing it VIEW_STAMP_LEAD_MAX_MS ahead
+ * Thread:  view_publish, view_spoil, view_remove: core only (main, before core runs). view_take:
+ * any. Owns:    one reference to each published value. Stale:   a change makes the entry stale
+ * before its client is answered; the value is put together again only when somebody reads it (the
+ * read then goes to the core once) or it is pushed. So no read is older than an answered write, and
+ * a change costs O(1). Stamp:   each take and each publish gets a number of milliseconds that grows
+ * per key (max(now, last + 1)), drawn under the lock: a value taken later never carries a smaller
+ * stamp than one taken before it, and an older value never a greater one than a newer value's
+ * first. A publish always draws a greater one. Takes stop growing it VIEW_STAMP_LEAD_MAX_MS ahead
  *          of the clock: at 30,000 reads a second it would otherwise run away from the clock, and
  *          clients would ignore a restarted node until the clock had caught up. It is
  *          ServiceInfo.lastRefTime (grpc-sdk.md R10).
