@@ -19,4 +19,8 @@ int config_not_found_rpc(struct fail *fail);
 /* 200 with content and headers (http-api.md 2.2); v2: inside the v2 envelope (3.1). */
 void config_answer_http(struct api_call *call, const struct config_choice *choice, bool v2);
 
+/* 404 as clients know it: "config data not exist" and a line end; v2: 20004 in the envelope. It is
+ * an answer, no failure. */
+void config_not_found_http(struct api_call *call, bool v2);
+
 #endif

@@ -17,7 +17,7 @@
 #include "api/params.h"
 #include "config/admit.h"
 
-#define CONFIG_FORM_IP_MAX 64 /* longer ones are nobody's address: the next source is asked */
+#define CONFIG_FORM_IP_MAX 50 /* longer ones are nobody's address: the next source is asked */
 
 /* How a route names parameters and says what is missing (golden http/sweep.jsonl). */
 enum config_form_style {
@@ -47,6 +47,10 @@ struct span config_form_tenant(const struct api_params *p, enum config_form_styl
  * parameter check refuses wins over what is missing, as in Nacos. */
 MUST_USE int config_form_key(const struct api_params *p, enum config_form_style style,
                              struct config_key *ret, struct fail *fail);
+
+/* Hand a refusal of config_form_check or config_tag_check on: gRPC gives some of them the code 500,
+ * HTTP all of them 400. Returns err. */
+int config_form_refused(int err, struct fail *fail);
 
 /* Parameter tag, checked: "" when absent or blank. */
 MUST_USE int config_form_tag(const struct api_params *p, struct span *ret, struct fail *fail);
