@@ -194,14 +194,18 @@ static struct publication *publication_obtain(struct client *c, struct service *
     return p;
 }
 
+/* Who was hidden all along leaves the list as it is: after a restart clients register through new
+ * connections, and when the old ones end nobody is pushed. */
 static void publication_remove(struct naming *n, struct publication *p, enum removal_reason reason,
                                const struct naming_op *op, struct changes *changes)
 {
     struct service *s = p->service;
     struct client *c = p->client;
+    bool shown = false;
     while (p->entries) {
         struct entry *e = p->entries;
         p->entries = e->next;
+        shown = shown || e->shown_at != ENTRY_HIDDEN;
         entry_remove(n, e, reason, op, changes);
     }
     beat_forget(n, p);
@@ -218,7 +222,9 @@ static void publication_remove(struct naming *n, struct publication *p, enum rem
     }
     s->publication_count--;
     mem_free(p);
-    touch(s, op, changes);
+    if (shown) {
+        touch(s, op, changes);
+    }
 }
 
 static int refuse_kind(const struct service *s, const struct naming_op *op, struct fail *fail)
@@ -372,7 +378,7 @@ static int apply_health(struct naming *n, const struct naming_op *op, struct cha
     for (struct entry *e = p ? p->entries : NULL; e; e = e->next) {
         if (e->published->healthy != op->healthy) {
             set_health(s, e, op->healthy);
-            changed = true;
+            changed = changed || e->shown_at != ENTRY_HIDDEN;
         }
     }
     if (changed) {

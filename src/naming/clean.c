@@ -15,9 +15,10 @@ static void propose(struct naming_op *op, struct now now, struct outbox *out)
     outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(op), NULL);
 }
 
-static bool is_old(int64_t since_ms, uint32_t age_ms, struct now now)
+/* The time that this server was away counts for nobody: who would have used it could not. */
+static bool is_old(const struct naming *n, int64_t since_ms, uint32_t age_ms, struct now now)
 {
-    return now.wall_ms - since_ms >= (int64_t)age_ms;
+    return now.wall_ms - since_ms >= (int64_t)age_ms && now.mono_ms >= n->clean_from_ms + age_ms;
 }
 
 /* Apply looks again: who registers meanwhile keeps the service. */
@@ -25,7 +26,7 @@ static void clean_service(const struct naming *n, const struct service *s, struc
                           struct outbox *out)
 {
     if (!s->exists || s->has_record || s->publication_count > 0 ||
-        !is_old(s->updated_ms, n->options.empty_service_ms, now)) {
+        !is_old(n, s->updated_ms, n->options.empty_service_ms, now)) {
         return;
     }
     struct naming_op op = {.kind = NAMING_OP_SERVICE_REMOVE, .service = s->name};
@@ -41,7 +42,7 @@ static void clean_overlays(const struct naming *n, const struct service *s, stru
     for (const struct instance_slot *slot = s->slots; slot; slot = slot->hh.next) {
         const struct overlay *o = slot->overlay;
         if (!o || o->unused_since_ms == 0 ||
-            !is_old(o->unused_since_ms, n->options.overlay_expire_ms, now)) {
+            !is_old(n, o->unused_since_ms, n->options.overlay_expire_ms, now)) {
             continue;
         }
         struct naming_op op = {.kind = NAMING_OP_OVERLAY, .service = s->name, .remove = true};

@@ -40,6 +40,7 @@ bool client_release(struct naming *n, struct client *c)
     if (c->publication_count > 0 || c->subscription_count > 0 || c->conn != 0) {
         return false;
     }
+    deadline_clear(&n->gones, &c->gone_due);
     HASH_DELETE(hh, n->clients, c);
     n->client_counts[c->kind]--;
     mem_free(c->id);

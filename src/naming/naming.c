@@ -17,6 +17,9 @@
 
 /* ClientGone that did not come back from the log is proposed again after this. */
 #define GONE_RETRY_MS 5000
+/* Clients that end in one turn: all that do not come back after a restart are due at once, and the
+ * log takes a limited number of operations at a time. */
+#define GONE_BATCH 1000
 /* What a connection says of itself is cut to this; it is only shown. */
 #define CONN_TEXT_BYTES_MAX 256
 
@@ -43,8 +46,10 @@ struct naming *naming_create(const struct naming_options *options, struct view *
 /* The client has no connection (any more). */
 static void detach(struct naming *n, struct client *c)
 {
-    deadline_clear(&n->gones, &c->gone_retry);
-    HASH_DELETE(hh_conn, n->by_conn, c);
+    deadline_clear(&n->gones, &c->gone_due);
+    if (c->conn) {
+        HASH_DELETE(hh_conn, n->by_conn, c);
+    }
     c->conn = 0;
     c->gone = false;
 }
@@ -82,9 +87,10 @@ void naming_conn_open(struct naming *n, const struct naming_conn *conn, struct n
     ASSERT(conn->conn != 0);
     ASSERT(!client_of_conn(n, conn->conn));
     struct client *c = client_obtain(n, conn->id, CLIENT_CONNECTION);
-    if (c->conn) {
+    if (c->conn || c->gone) {
         return; /* two connections of one id cannot be; if they were, the first keeps it */
     }
+    deadline_clear(&n->gones, &c->gone_due);
     c->conn = conn->conn;
     c->updated_ms = now.wall_ms;
     text_set(&c->app, conn->app);
@@ -102,7 +108,8 @@ static void propose_gone(struct naming *n, struct client *c, struct now now, str
         .reason = c->gone_reason,
     };
     outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(&op), NULL);
-    deadline_set(&n->gones, &c->gone_retry, now.mono_ms + GONE_RETRY_MS);
+    c->gone = true;
+    deadline_set(&n->gones, &c->gone_due, now.mono_ms + GONE_RETRY_MS);
 }
 
 void naming_conn_closed(struct naming *n, uint64_t conn, enum removal_reason reason, struct now now,
@@ -119,7 +126,6 @@ void naming_conn_closed(struct naming *n, uint64_t conn, enum removal_reason rea
         client_release(n, c);
         return;
     }
-    c->gone = true;
     c->gone_reason = reason;
     propose_gone(n, c, now, out);
 }
@@ -141,6 +147,15 @@ static void refuse_damaged(struct naming *n, struct api_call *waiting, const str
     dispatch_fail(waiting, &fail, out);
 }
 
+/* The log may commit a registration of an earlier life when this one is served already. */
+static void await_absent(struct naming *n, const struct naming_op *op, struct now now)
+{
+    struct client *c = client_find(n, op->client);
+    if (c && c->kind == CLIENT_CONNECTION && c->conn == 0) {
+        naming_await(n, c, now);
+    }
+}
+
 static void commit(struct naming *n, const struct naming_op *op, struct api_call *waiting,
                    struct now now, struct outbox *out)
 {
@@ -159,6 +174,9 @@ static void commit(struct naming *n, const struct naming_op *op, struct api_call
     if (c) {
         client_release(n, c);
     }
+    if (op->kind == NAMING_OP_PUBLISH && !n->is_replaying) {
+        await_absent(n, op, now);
+    }
 }
 
 void naming_commit(struct naming *n, struct span bytes, struct api_call *waiting, struct now now,
@@ -169,6 +187,7 @@ void naming_commit(struct naming *n, struct span bytes, struct api_call *waiting
     arena_init(&arena, NAMING_OP_ARENA_MAX);
     struct naming_op op = {0};
     struct fail fail = {0};
+    n->replayed += n->is_replaying;
     if (naming_op_decode(bytes, &arena, &op, &fail) == 0) {
         commit(n, &op, waiting, now, out);
     } else {
@@ -180,8 +199,8 @@ void naming_commit(struct naming *n, struct span bytes, struct api_call *waiting
 static void gone_turn(struct naming *n, struct now now, struct outbox *out)
 {
     struct deadline *d = NULL;
-    while ((d = deadlines_pop(&n->gones, now.mono_ms))) {
-        propose_gone(n, CONTAINER_OF(d, struct client, gone_retry), now, out);
+    for (int i = 0; i < GONE_BATCH && (d = deadlines_pop(&n->gones, now.mono_ms)); i++) {
+        propose_gone(n, CONTAINER_OF(d, struct client, gone_due), now, out);
     }
 }
 
@@ -189,6 +208,9 @@ void naming_turn(struct naming *n, struct now now, struct outbox *out)
 {
     ASSERT_ON(THREAD_CORE);
     n->turn++;
+    if (n->is_replaying) {
+        return;
+    }
     gone_turn(n, now, out);
     beat_turn(n, now, out);
     clean_turn(n, now, out);
@@ -197,6 +219,9 @@ void naming_turn(struct naming *n, struct now now, struct outbox *out)
 
 uint64_t naming_deadline(const struct naming *n)
 {
+    if (n->is_replaying) {
+        return UINT64_MAX;
+    }
     const uint64_t all[] = {push_deadline(n), beat_deadline(n), clean_deadline(n),
                             deadlines_next(&n->gones)};
     uint64_t next = all[0];

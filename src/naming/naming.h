@@ -35,13 +35,19 @@ enum client_kind {
     X(REMOVAL_CONNECTION_SILENT, 4, "its connection was silent and did not answer the probe")      \
     X(REMOVAL_BEAT_EXPIRED, 5, "no beat in time")                                                  \
     X(REMOVAL_HTTP_DEREGISTERED, 6, "deregistered over HTTP")                                      \
-    X(REMOVAL_EJECTED, 7, "its connection was ended by this server")
+    X(REMOVAL_EJECTED, 7, "its connection was ended by this server")                               \
+    X(REMOVAL_NOT_BACK, 8, "its client did not come back after the server restarted")
 
 enum removal_reason {
 #define X(name, number, text) name = number,
     REMOVAL_MAP(X)
 #undef X
 };
+
+/* One more than the last number, which have no gaps: the size of a table by reason. */
+#define X(name, number, text) +1
+enum { REMOVAL_NUMBERS = 1 REMOVAL_MAP(X) };
+#undef X
 
 /* The text of a reason; "unknown" outside the table. */
 const char *removal_text(enum removal_reason reason);
@@ -63,12 +69,14 @@ struct naming_options {
     uint32_t empty_service_ms;  /* 60000: an implicit service without publications goes */
     uint32_t clean_interval_ms;
     uint32_t overlay_expire_ms; /* 60000: an overlay that nobody uses goes */
+    uint32_t restart_grace_ms;  /* 30000: clients of an earlier life of this server are kept for
+                                   this long after naming_recovered */
 };
 
 /* Read by metrics on any thread. */
 struct naming_counters {
     atomic_ulong registrations;
-    atomic_ulong removals[8]; /* by enum removal_reason */
+    atomic_ulong removals[REMOVAL_NUMBERS]; /* by enum removal_reason */
     atomic_ulong pushes;
     atomic_ulong push_acks;
     atomic_ulong push_failures; /* no ack in time */
@@ -87,6 +95,28 @@ struct naming *naming_create(const struct naming_options *options, struct view *
 
 /* Frees the state, whatever is still subscribed or published; NULL is fine. */
 void naming_destroy(struct naming *n);
+
+/* The log is about to hand out what earlier lives of this server committed, a snapshot first if
+ * there is one: from now until naming_recovered nothing expires, is pushed, traced or counted, and
+ * the view is left alone. The registry is empty (asserted). Core, or main before the core runs. */
+void naming_replay(struct naming *n);
+
+/* What came back. Plain data. */
+struct naming_recovery {
+    uint64_t operations; /* handed out since naming_replay; a snapshot counts as none */
+    size_t services, instances;
+    size_t awaited_clients; /* connections of an earlier life: kept for restart_grace_ms */
+    size_t http_clients;    /* their beats are expected from now on */
+};
+
+/* The log is handed out: this registry is served from now on, and every client gets its full time
+ * to come back. Connection clients without a connection are shown as they were for
+ * restart_grace_ms; then their end goes through the log with REMOVAL_NOT_BACK. HTTP clients are as
+ * if they had sent a beat just now. What nobody uses is not cleaned before its own time has passed
+ * once more after that grace, however long this server was away. The node logs the figures in one
+ * line. DIFF(restart-grace).
+ */
+struct naming_recovery naming_recovered(struct naming *n, struct now now);
 
 /* A registered connection with label module=naming. Spans are copied. */
 struct naming_conn {
@@ -116,7 +146,8 @@ void naming_commit(struct naming *n, struct span op, struct api_call *waiting, s
 /* End of a core turn: pushes that are due leave. */
 void naming_turn(struct naming *n, struct now now, struct outbox *out);
 
-/* When naming_turn wants to be called next (monotonic ms), UINT64_MAX for never. */
+/* When naming_turn wants to be called next (monotonic ms), UINT64_MAX for never; never while the
+ * log is replayed. */
 uint64_t naming_deadline(const struct naming *n);
 
 /* Borrowed until naming_destroy; the counters only grow. */

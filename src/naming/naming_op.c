@@ -234,7 +234,7 @@ static int check_client(struct span client, struct fail *fail)
 
 static int check_reason(enum removal_reason reason, struct fail *fail)
 {
-    if (reason < REMOVAL_DEREGISTERED || reason > REMOVAL_EJECTED) {
+    if (reason < REMOVAL_DEREGISTERED || (unsigned)reason >= REMOVAL_NUMBERS) {
         return fail_set(fail, E_INVALID, "reason: %d is unknown", (int)reason);
     }
     return 0;

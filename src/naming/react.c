@@ -136,19 +136,29 @@ static void answer(const struct naming_applied *a, struct outbox *out)
     dispatch_fail(a->waiting, a->fail, out);
 }
 
-void naming_react(struct naming *n, const struct naming_applied *a, struct now now,
-                  struct outbox *out)
+/* While the log is replayed nobody is served yet: naming_recovered does all this once. */
+static void follow(struct naming *n, const struct naming_applied *a, struct now now,
+                   struct outbox *out)
 {
-    ASSERT_ON(THREAD_CORE);
     for (struct service *s = a->changes->touched; s; s = s->touched_next) {
         service_changed(n, s, now);
     }
     count_and_trace(n, a->op, a->changes, out);
-    if (a->err == 0) {
-        follow_beats(n, a->op, now);
+    if (a->err != 0) {
+        return;
     }
-    if (a->err == 0 && a->op->kind == NAMING_OP_PUBLISH) {
+    follow_beats(n, a->op, now);
+    if (a->op->kind == NAMING_OP_PUBLISH) {
         atomic_fetch_add_explicit(&n->counters.registrations, 1, memory_order_relaxed);
+    }
+}
+
+void naming_react(struct naming *n, const struct naming_applied *a, struct now now,
+                  struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    if (!n->is_replaying) {
+        follow(n, a, now, out);
     }
     if (a->waiting) {
         answer(a, out);

@@ -199,7 +199,8 @@ void service_set_exists(struct naming *n, struct service *s, bool ephemeral)
     group_add(n, s);
 }
 
-void service_set_gone(struct naming *n, struct service *s)
+/* Its replicated half is as if it had never existed. */
+static void service_forget(struct naming *n, struct service *s)
 {
     ASSERT(s->exists);
     ASSERT(s->publication_count == 0);
@@ -215,7 +216,14 @@ void service_set_gone(struct naming *n, struct service *s)
     s->removals_count = 0;
     s->revision = 0;
     s->updated_ms = 0;
-    view_remove(n->view, span_of(s->key, s->key_len));
+}
+
+void service_set_gone(struct naming *n, struct service *s)
+{
+    service_forget(n, s);
+    if (!n->is_replaying) {
+        view_remove(n->view, span_of(s->key, s->key_len));
+    }
 }
 
 static int by_name(const void *a, const void *b)
@@ -342,7 +350,8 @@ static void entries_free(struct naming *n, struct publication *p)
     mem_free(p);
 }
 
-static void clients_clear(struct naming *n)
+/* Everything that is published, and who publishes it. */
+static void publications_clear(struct naming *n)
 {
     struct client *c = NULL;
     struct client *next = NULL;
@@ -358,22 +367,35 @@ static void clients_clear(struct naming *n)
             n->instance_count -= p->count;
             entries_free(n, p);
         }
-        bool freed = client_release(n, c);
-        ASSERT(freed);
+        c->mark = 0;
+        (void)client_release(n, c);
+    }
+    for (struct service *s = n->services; s; s = s->hh.next) {
+        s->publications = NULL;
+        s->shown_count = 0;
+        s->healthy_count = 0;
+        s->touched = false;
+    }
+}
+
+void naming_forget(struct naming *n)
+{
+    publications_clear(n);
+    for (struct service *s = n->services; s; s = s->hh.next) {
+        if (s->exists) {
+            service_forget(n, s);
+        }
     }
 }
 
 void naming_clear(struct naming *n)
 {
-    clients_clear(n);
+    publications_clear(n);
+    ASSERT(!n->clients);
     struct service *s = NULL;
     struct service *next = NULL;
     HASH_ITER(hh, n->services, s, next)
     {
-        s->publications = NULL;
-        s->shown_count = 0;
-        s->healthy_count = 0;
-        s->touched = false;
         if (s->exists) {
             service_set_gone(n, s);
         }

@@ -50,6 +50,7 @@ struct entry {
     struct entry *next; /* the publication's list */
     size_t shown_at;    /* index in service->shown, ENTRY_HIDDEN when hidden by a newer one */
     bool fresh;         /* while its publication is replaced (apply.c): it stays */
+    uint32_t mark;      /* while a snapshot is collected or loaded: place in the publication */
 };
 
 /* All entries of one key of a service. */
@@ -80,7 +81,8 @@ struct publication {
     struct entry *entries;
     size_t count;
     bool batch;
-    int64_t time_ms;                                 /* of the operation */
+    uint32_t mark;   /* while a snapshot is collected: place in the service */
+    int64_t time_ms; /* of the operation */
     struct publication *service_prev, *service_next; /* service->publications */
     UT_hash_handle hh; /* in client->publications, by service pointer */
     /* this node's own: an HTTP client's life (beat.h) */
@@ -140,6 +142,7 @@ struct client {
     char *id;
     size_t id_len;
     enum client_kind kind;
+    uint32_t mark; /* while a snapshot is collected or loaded: place among the clients */
     struct publication *publications; /* uthash by service pointer */
     size_t publication_count;
     int64_t updated_ms;
@@ -149,7 +152,8 @@ struct client {
     bool proposed; /* a publication was proposed at least once: its end goes through the log */
     bool gone;     /* ClientGone is proposed; conn stays attached until it is applied */
     enum removal_reason gone_reason;
-    struct deadline gone_retry; /* ClientGone is proposed again when it did not come back */
+    struct deadline gone_due; /* ClientGone is proposed: first when the client of an earlier life
+                                 did not come back, again when it was lost on its way */
     char *app, *agent, *ip;
     struct subscription *subscriptions; /* uthash by service pointer */
     size_t subscription_count;
@@ -183,7 +187,10 @@ struct naming {
     struct deadlines pushes; /* push.h */
     struct deadlines acks;
     struct deadlines beats;     /* beat.h */
-    struct deadlines gones;     /* naming.c: ClientGone on its way */
+    struct deadlines gones;     /* naming.c: ClientGone on its way, and clients that are awaited */
+    bool is_replaying;          /* the log hands out what earlier lives committed */
+    uint64_t replayed;          /* operations so far */
+    uint64_t clean_from_ms;     /* monotonic: nothing is older than since then for the cleaner */
     uint64_t request_id;        /* last one drawn for a push */
     struct ack_wait *ack_waits; /* push.h */
     uint64_t turn;              /* counts naming_turn_end: a value is built at most once a turn */
@@ -243,6 +250,19 @@ bool client_release(struct naming *n, struct client *c);
 
 /* What the client publishes for the service; NULL when nothing. */
 struct publication *publication_find(const struct client *c, const struct service *s);
+
+/* A connection client whose connection is not here: it is kept for restart_grace_ms and then ends.
+ * With one voter every connection is this node's, so such a client is of an earlier life of it. */
+void naming_await(struct naming *n, struct client *c, struct now now);
+
+/* This node's own half of what was recovered: connection clients that are not here are awaited,
+ * beats of HTTP clients expected, services shown in the view, subscribers pushed. Adds to
+ * ret's clients. */
+void naming_watch(struct naming *n, struct now now, struct naming_recovery *ret);
+
+/* Take away the replicated half of everything, and clients that nothing else holds. Services stay
+ * in the table, not existing, and the view as it is: a snapshot that is loaded puts both right. */
+void naming_forget(struct naming *n);
 
 /* Free every service and client. The node's own halves (subscriptions, attached connections) are
  * gone before; pushes and beats are given back through push_state_free and beat_forget. */

@@ -33,6 +33,7 @@ struct naming_options story_options(void)
         .empty_service_ms = 60000,
         .clean_interval_ms = 10000,
         .overlay_expire_ms = 60000,
+        .restart_grace_ms = 30000,
     };
 }
 
@@ -52,7 +53,7 @@ void story_push_free(struct story_push *take_push)
     }
 }
 
-void story_end(struct story *s)
+static void drop_pushes(struct story *s)
 {
     struct story_push *push = NULL;
     struct story_push *push_next = NULL;
@@ -60,6 +61,16 @@ void story_end(struct story *s)
     {
         story_push_free(push);
     }
+    s->pushes = NULL;
+}
+
+void story_end(struct story *s)
+{
+    drop_pushes(s);
+    for (size_t i = 0; i < s->committed_count; i++) {
+        buf_unref(s->committed[i]);
+    }
+    mem_free(s->committed);
     struct story_op *op = NULL;
     struct story_op *op_next = NULL;
     LL_FOREACH_SAFE(s->log, op, op_next)
@@ -101,6 +112,44 @@ void story_disconnect(struct story *s, uint64_t conn, enum removal_reason reason
 {
     naming_conn_closed(s->naming, conn, reason, s->now, &s->out);
     story_turn(s);
+}
+
+struct naming_recovery story_restart(struct story *s, uint64_t away_ms)
+{
+    struct naming_options options = s->naming->options;
+    assert_null(s->log);
+    drop_pushes(s);
+    outbox_clear(&s->out, 0);
+    naming_destroy(s->naming);
+    view_destroy(s->view);
+    s->now.mono_ms += away_ms;
+    s->now.wall_ms += (int64_t)away_ms;
+    s->view = view_create();
+    s->naming = naming_create(&options, s->view);
+    naming_replay(s->naming);
+    for (size_t i = 0; i < s->committed_count; i++) {
+        naming_commit(s->naming, buf_span(s->committed[i]), NULL, s->now, &s->out);
+        naming_check(s->naming);
+    }
+    assert_int_equal(s->out.count, 0);
+    assert_int_equal(view_count(s->view), 0);
+    assert_int_equal(naming_deadline(s->naming), UINT64_MAX);
+    naming_turn(s->naming, s->now, &s->out);
+    assert_int_equal(s->out.count, 0);
+    struct naming_recovery figures = naming_recovered(s->naming, s->now);
+    naming_check(s->naming);
+    push_check(s->naming);
+    return figures;
+}
+
+/* It may be asked for again after a restart. */
+static void keep_committed(struct story *s, struct buf *take_op)
+{
+    if (s->committed_count == s->committed_cap) {
+        s->committed_cap = s->committed_cap ? s->committed_cap * 2 : 64;
+        s->committed = mem_realloc(s->committed, s->committed_cap, sizeof(struct buf *));
+    }
+    s->committed[s->committed_count++] = take_op;
 }
 
 struct service_name story_name(const char *service)
@@ -438,7 +487,7 @@ static void settle(struct story *s)
             struct story_op *next = entry->next;
             naming_commit(s->naming, buf_span(entry->op), entry->waiting, s->now, &s->out);
             naming_check(s->naming);
-            buf_unref(entry->op);
+            keep_committed(s, entry->op);
             free(entry);
             entry = next;
         }

@@ -52,6 +52,8 @@ struct story {
     struct now now;
     struct outbox out;
     struct story_op *log;
+    struct buf **committed; /* all that the log handed out, for story_restart */
+    size_t committed_count, committed_cap;
     bool log_stuck;  /* nothing is committed until it is false again */
     bool log_lost;   /* what is proposed vanishes */
     size_t proposed; /* operations so far */
@@ -82,6 +84,11 @@ uint64_t story_subscriber(struct story *s, const char *service, const char *ip,
 
 /* The connection ends; the turn is run. */
 void story_disconnect(struct story *s, uint64_t conn, enum removal_reason reason);
+
+/* The server dies with everything that it had in memory, connections and pushes too, and begins
+ * anew away_ms later over the same log. What is recovered is served when it returns; no turn was
+ * run. */
+struct naming_recovery story_restart(struct story *s, uint64_t away_ms);
 
 /* Name in public, DEFAULT_GROUP. */
 struct service_name story_name(const char *service);

@@ -208,9 +208,13 @@ static void test_publish__hidden_one_goes__nothing_changes_for_readers(void **st
     assert_int_equal(bed_register(&b, "c1", "demo", "10.0.0.1", 80), 0);
     assert_int_equal(bed_register(&b, "c2", "demo", "10.0.0.1", 80), 0);
     assert_int_equal(bed_register(&b, "c3", "demo", "10.0.0.1", 80), 0);
+    uint64_t revision = bed_service(&b, "demo")->revision;
     assert_int_equal(bed_gone(&b, "c2"), 0);
     assert_int_equal(b.removed, 0);
+    assert_int_equal(b.touched, 0);
     assert_int_equal(bed_gone(&b, "c1"), 0);
+    assert_int_equal(b.touched, 0);
+    assert_int_equal(bed_service(&b, "demo")->revision, revision);
     assert_true(span_eq(bed_find(&b, "demo", "10.0.0.1", 80)->client, SPAN("c3")));
     bed_end(&b);
 }
@@ -381,8 +385,10 @@ static void test_health__of_a_hidden_one__shows_when_it_comes_back(void **state)
     assert_int_equal(bed_register(&b, HTTP1, "demo", "10.0.0.1", 80), 0);
     assert_int_equal(bed_register(&b, "c2", "demo", "10.0.0.1", 80), 0);
     assert_int_equal(bed_health(&b, HTTP1, "demo", false), 0);
+    assert_int_equal(b.touched, 0);
     assert_int_equal(bed_service(&b, "demo")->healthy_count, 1);
     assert_int_equal(bed_gone(&b, "c2"), 0);
+    assert_int_equal(b.touched, 1);
     assert_int_equal(bed_service(&b, "demo")->healthy_count, 0);
     bed_end(&b);
 }

@@ -322,7 +322,7 @@ static void test_check__client_and_reason(void **state)
         op.reason = (enum removal_reason)0;
         if (kinds[k] != NAMING_OP_HEALTH) {
             refuse(&op);
-            op.reason = (enum removal_reason)8;
+            op.reason = (enum removal_reason)REMOVAL_NUMBERS;
             refuse(&op);
         }
     }
