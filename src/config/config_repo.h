@@ -72,9 +72,13 @@ struct repo_row {
     struct span content, md5, encrypted_key, app_name, type;
     struct span desc, use, effect, schema, tags;
     struct span src_user, src_ip;
+    struct span gray_rule; /* of a gray version */
     int64_t created_ms, modified_ms;
 };
 typedef int (*repo_row_fn)(void *arg, const struct repo_row *row, struct fail *fail);
+
+/* Bytes of a pattern (data_id, group, content with *) and of a list (tags, types). */
+#define REPO_PATTERN_MAX 8192
 
 /* What to look for. Empty spans: no filter. Plain data. */
 struct repo_search {
@@ -91,7 +95,7 @@ struct repo_search {
     uint64_t offset, limit; /* limit 0: all (at most DB_ROWS_MAX) */
 };
 
-/* How many there are. */
+/* How many there are. E_INVALID  a pattern or list over REPO_PATTERN_MAX */
 MUST_USE int config_repo_count(struct db *db, const struct repo_search *s, uint64_t *ret_count,
                                struct fail *fail);
 
