@@ -6,6 +6,11 @@
  * over. It goes only to listeners whose own version's md5 differs from what they hold
  * (DIFF(notify-own-version)), after the view serves the new one.
  *
+ * What a client holds is what it listened with, or read because it was told (caller.notified). As
+ * soon as it was told of a change, by a notice or in the answer of a listen, it may hold anything
+ * younger (Python reads and does not listen again), so the next change is told even if it goes
+ * back to what it held.
+ *
  * Thread:  core only.
  * Owns:    listen_conn and listener; an item that is listened to stays (state.h).
  * Source:  grpc-sdk.md 5.3.4, 5.3.5; Nacos 2.5.1
@@ -17,6 +22,10 @@
 #include "config/state.h"
 
 #define LISTEN_CONTEXTS_MAX 10000 /* in one request */
+
+/* requestIds of notices count from here: naming counts from 1, connections from 2^40 (conn.h), so
+ * the three never meet on one connection. */
+#define LISTEN_REQUEST_ID_FIRST (UINT64_C(1) << 39)
 
 /* One entry of a ConfigBatchListenRequest. Spans in the call's arena. */
 struct listen_context {
@@ -31,6 +40,9 @@ struct listen_context {
 MUST_USE int listen_batch(struct config *c, uint64_t conn, const struct listen_context *list,
                           size_t count, bool listen, bool *changed, struct now now,
                           struct fail *fail);
+
+/* The tag that this connection's requests carry is another one from now on ("" keeps it). */
+void listen_retag(struct config *c, uint64_t conn, struct span tag);
 
 /* The connection has read the config (caller.notified) and got md5 ("" for nothing). */
 void listen_on_read(struct config *c, uint64_t conn, struct item *i, struct span md5);
@@ -48,6 +60,8 @@ typedef void (*listen_visit_fn)(void *arg, struct span client_ip, const struct c
                                 struct span md5);
 void listen_each_of_item(const struct item *i, listen_visit_fn fn, void *arg);
 void listen_each_of_ip(const struct config *c, struct span ip, listen_visit_fn fn, void *arg);
+
+/* config_conn_open, config_conn_closed and config_ack (config.h) are in listen.c, too. */
 
 /* Free everything of a connection; all connections (config_destroy). */
 void listen_conn_close(struct config *c, struct listen_conn *conn);

@@ -3,7 +3,7 @@
  *
  * Thread:  core only.
  * Owns:    each held call until it is answered.
- * Limits:  polls_max held (E_LIMIT, 503); LISTEN_CONTEXTS_MAX keys each.
+ * Limits:  polls_max held (E_LIMIT, 503); LISTEN_CONTEXTS_MAX keys each, POLL_KEYS_MAX of all.
  * Source:  http-api.md 2.4; semantics.md 2.10; Nacos 2.5.1
  * config/.../service/LongPollingService.java.
  */
@@ -12,13 +12,16 @@
 
 #include "config/listen.h"
 
+#define POLL_KEYS_MAX 2000000
+#define POLL_HOLD_MAX_MS 300000 /* longer ones are held this long */
+
 /* Decoded POST /v1/cs/configs/listener; in the call's arena. */
 struct poll_request {
     struct listen_context *list;
     size_t count;
     struct config_reader reader;
     bool is_long;     /* Long-Pulling-Timeout was sent */
-    uint64_t hold_ms; /* already max(10000, sent - 500) */
+    uint64_t hold_ms; /* sent - 500; held poll_hold_least_ms at least */
     bool no_hangup;   /* answer at once */
     bool in_headers;  /* a short poll of a client before 2.0.4: the result is in headers */
 };
