@@ -4,6 +4,7 @@ Nothing here outlives the test: children die with the process that started them 
 one is killed, and close() ends them in the orderly way before.
 """
 import ctypes
+import http.client as http_client
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -62,16 +64,23 @@ def free_main_port():
     raise Failed("found no free port P with P + 1000 and P + 1001 free as well")
 
 
-def http(port, method, path, timeout=5):
+def http(port, method, path, timeout=5, form=None, headers=None):
     """Status and text of one request; status 0 when nobody answers."""
-    req = urllib.request.Request("http://127.0.0.1:%d%s" % (port, path), method=method)
+    status, text, _ = http_bytes(port, method, path, timeout, form, headers)
+    return status, text.decode("utf-8", "replace")
+
+
+def http_bytes(port, method, path, timeout=5, form=None, headers=None):
+    """Status, body and headers of one request; status 0 when nobody answers."""
+    data = None if form is None else urllib.parse.urlencode(form).encode()
+    req = urllib.request.Request("http://127.0.0.1:%d%s" % (port, path), method=method, data=data, headers=headers or {})
     try:
         with urllib.request.urlopen(req, timeout=timeout) as r:
-            return r.status, r.read().decode()
+            return r.status, r.read(), r.headers
     except urllib.error.HTTPError as e:
-        return e.code, e.read().decode("utf-8", "replace")
-    except OSError as e:
-        return 0, str(e)
+        return e.code, e.read(), e.headers
+    except (OSError, http_client.HTTPException) as e:
+        return 0, str(e).encode(), {}
 
 
 def wait_for(what, probe, want, timeout_s):
@@ -124,6 +133,11 @@ class Server:
         if code != 0:
             raise Failed("the server ended with %d after SIGTERM, expected 0" % code)
 
+    def kill(self):
+        """kill -9: what was acknowledged must be on the disk."""
+        self.process.kill()
+        self.process.wait()
+
     def close(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
@@ -175,7 +189,7 @@ class Driver:
                 m = {"noise": line}
             with self.changed:
                 if "event" in m:
-                    self.events.setdefault(m["event"], []).append((time.monotonic(), m["instances"]))
+                    self.events.setdefault(m["event"], []).append((time.monotonic(), m["instances"] if "instances" in m else m["content"]))
                 elif "id" in m:
                     self.answers[m["id"]] = m
                 elif "hello" in m:
@@ -204,7 +218,7 @@ class Driver:
         return a["result"]
 
     def seen(self, sub):
-        """Events of a subscription so far: [(monotonic seconds, instances)]."""
+        """Events of a subscription so far: [(monotonic seconds, instances or content)]."""
         with self.changed:
             return list(self.events.get(sub, []))
 

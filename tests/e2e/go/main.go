@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/nacos-group/nacos-sdk-go/v2/clients"
+	"github.com/nacos-group/nacos-sdk-go/v2/clients/config_client"
 	"github.com/nacos-group/nacos-sdk-go/v2/clients/naming_client"
 	"github.com/nacos-group/nacos-sdk-go/v2/common/constant"
 	"github.com/nacos-group/nacos-sdk-go/v2/model"
@@ -45,6 +46,15 @@ type command struct {
 	Sub       string     `json:"sub"`
 	Page      uint32     `json:"page"`
 	Size      uint32     `json:"size"`
+	DataID    string     `json:"dataId"`
+	Content   string     `json:"content"`
+	Type      string     `json:"type"`
+	Cas       string     `json:"cas"`
+	App       string     `json:"app"`
+	Tags      string     `json:"tags"`
+	User      string     `json:"user"`
+	Tag       string     `json:"tag"`
+	BetaIps   string     `json:"betaIps"`
 }
 
 type subscription struct {
@@ -52,9 +62,16 @@ type subscription struct {
 	param  *vo.SubscribeParam
 }
 
+type listening struct {
+	client config_client.IConfigClient
+	param  vo.ConfigParam
+}
+
 type driver struct {
 	home          string
 	clients       map[string]naming_client.INamingClient
+	configs       map[string]config_client.IConfigClient
+	listenings    map[string]listening
 	subscriptions map[string]subscription
 	out           *os.File
 	mutex         sync.Mutex // one line at a time: callbacks run on goroutines of the SDK
@@ -70,25 +87,78 @@ func (d *driver) write(v map[string]any) {
 	fmt.Fprintf(d.out, "%s\n", b)
 }
 
-func (d *driver) open(c command) error {
+func (d *driver) param(c command) (vo.NacosClientParam, error) {
 	host, portText, err := net.SplitHostPort(c.Server)
 	if err != nil {
-		return err
+		return vo.NacosClientParam{}, err
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
-		return err
+		return vo.NacosClientParam{}, err
 	}
 	// Without UpdateCacheWhenEmpty the SDK keeps the last instance of a service for ever, and nobody would see it go.
 	config := constant.NewClientConfig(constant.WithNamespaceId(c.Namespace), constant.WithTimeoutMs(5000),
 		constant.WithNotLoadCacheAtStart(true), constant.WithUpdateCacheWhenEmpty(true), constant.WithLogLevel("warn"),
 		constant.WithLogDir(filepath.Join(d.home, "log")), constant.WithCacheDir(filepath.Join(d.home, "cache", c.Client)))
-	n, err := clients.NewNamingClient(vo.NacosClientParam{ClientConfig: config,
-		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(host, port)}})
-	if err == nil {
-		d.clients[c.Client] = n
+	if c.Tag != "" {
+		config.AppConnLabels = map[string]string{"Vipserver-Tag": c.Tag}
 	}
+	return vo.NacosClientParam{ClientConfig: config,
+		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(host, port)}}, nil
+}
+
+func (d *driver) open(c command) error {
+	p, err := d.param(c)
+	if err != nil {
+		return err
+	}
+	if c.Op == "open-config" {
+		d.configs[c.Client], err = clients.NewConfigClient(p)
+		return err
+	}
+	d.clients[c.Client], err = clients.NewNamingClient(p)
 	return err
+}
+
+func configParam(c command) vo.ConfigParam {
+	return vo.ConfigParam{DataId: c.DataID, Group: c.Group, Content: c.Content, Type: c.Type, CasMd5: c.Cas, AppName: c.App,
+		ConfigTags: c.Tags, SrcUser: c.User, Tag: c.Tag, BetaIps: c.BetaIps}
+}
+
+func (d *driver) listen(s config_client.IConfigClient, c command) (any, error) {
+	p := configParam(c)
+	p.OnChange = func(namespace, group, dataID, data string) {
+		d.write(map[string]any{"event": c.Sub, "content": present(data)})
+	}
+	d.listenings[c.Sub] = listening{s, p}
+	return true, s.ListenConfig(p)
+}
+
+// present is nil for what is not there: the SDK has one empty text for that and for nothing else.
+func present(content string) any {
+	if content == "" {
+		return nil
+	}
+	return content
+}
+
+func (d *driver) runConfig(s config_client.IConfigClient, c command) (any, error) {
+	switch c.Op {
+	case "close":
+		s.CloseClient()
+		delete(d.configs, c.Client)
+		return true, nil
+	case "publish":
+		return s.PublishConfig(configParam(c))
+	case "get":
+		content, err := s.GetConfig(configParam(c))
+		return present(content), err
+	case "remove":
+		return s.DeleteConfig(configParam(c))
+	case "listen":
+		return d.listen(s, c)
+	}
+	return nil, fmt.Errorf("unknown op %s", c.Op)
 }
 
 func registration(c command, i instance) vo.RegisterInstanceParam {
@@ -155,11 +225,17 @@ func view(l []model.Instance) []instance {
 
 func (d *driver) run(c command) (any, error) {
 	switch c.Op {
-	case "open":
+	case "open", "open-config":
 		return true, d.open(c)
+	case "unlisten":
+		l := d.listenings[c.Sub]
+		return true, l.client.CancelListenConfig(l.param)
 	case "unsubscribe":
 		s := d.subscriptions[c.Sub]
 		return true, s.client.Unsubscribe(s.param)
+	}
+	if s, ok := d.configs[c.Client]; ok {
+		return d.runConfig(s, c)
 	}
 	n, ok := d.clients[c.Client]
 	if !ok {
@@ -191,11 +267,12 @@ func (d *driver) run(c command) (any, error) {
 }
 
 func main() {
-	d := &driver{home: os.Args[1], clients: map[string]naming_client.INamingClient{}, subscriptions: map[string]subscription{}, out: os.Stdout}
+	d := &driver{home: os.Args[1], clients: map[string]naming_client.INamingClient{}, subscriptions: map[string]subscription{},
+		configs: map[string]config_client.IConfigClient{}, listenings: map[string]listening{}, out: os.Stdout}
 	os.Stdout = os.Stderr // a library that prints must not break the stream of answers
-	d.write(map[string]any{"hello": "go", "can": []string{"batch", "one"}})
+	d.write(map[string]any{"hello": "go", "can": []string{"batch", "one", "labels", "publish-fields", "publish-tags", "publish-gray"}})
 	in := bufio.NewScanner(os.Stdin)
-	in.Buffer(nil, 1<<20)
+	in.Buffer(nil, 64<<20) // contents of many MiB come as one line
 	for in.Scan() {
 		var c command
 		if err := json.Unmarshal(in.Bytes(), &c); err != nil {

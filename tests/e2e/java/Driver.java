@@ -1,4 +1,7 @@
 import com.alibaba.nacos.api.NacosFactory;
+import com.alibaba.nacos.api.config.ConfigService;
+import com.alibaba.nacos.api.config.listener.AbstractListener;
+import com.alibaba.nacos.api.config.listener.Listener;
 import com.alibaba.nacos.api.naming.NamingService;
 import com.alibaba.nacos.api.naming.listener.EventListener;
 import com.alibaba.nacos.api.naming.listener.NamingEvent;
@@ -27,15 +30,24 @@ import java.util.Properties;
 public class Driver {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final PrintStream OUT = System.out;
+    private static final long TIMEOUT_MS = 3000; // the client's own default for everything else
 
     private final Map<String, NamingService> clients = new HashMap<>();
+    private final Map<String, ConfigService> configs = new HashMap<>();
     private final Map<String, Subscription> subscriptions = new HashMap<>();
+
+    private final Map<String, Listening> listenings = new HashMap<>();
 
     private record Subscription(NamingService client, JsonNode command, EventListener listener) {}
 
+    private record Listening(ConfigService client, JsonNode command, Listener listener) {}
+
     public static void main(String[] args) throws Exception {
         System.setOut(System.err); // a library that prints must not break the stream of answers
-        List<String> can = new ArrayList<>(Arrays.asList("one", "query-direct"));
+        List<String> can = new ArrayList<>(Arrays.asList("one", "query-direct", "listen-tells-at-once"));
+        if (has("com.alibaba.nacos.common.labels.LabelsCollectorManager")) {
+            can.add("labels");
+        }
         if (batchMethod("batchRegisterInstance") != null) {
             can.add("batch");
         }
@@ -65,13 +77,86 @@ public class Driver {
     private Object run(JsonNode c) throws Exception {
         String op = c.get("op").asText();
         if (op.equals("open")) {
-            clients.put(c.get("client").asText(), open(c));
+            clients.put(c.get("client").asText(), NacosFactory.createNamingService(properties(c)));
             return true;
         }
         if (op.equals("unsubscribe")) {
             return unsubscribe(subscriptions.remove(c.get("sub").asText()));
         }
-        NamingService n = clients.get(c.get("client").asText());
+        if (op.equals("open-config")) {
+            configs.put(c.get("client").asText(), NacosFactory.createConfigService(properties(c)));
+            return true;
+        }
+        if (op.equals("unlisten")) {
+            Listening l = listenings.remove(c.get("sub").asText());
+            l.client.removeListener(text(l.command, "dataId"), text(l.command, "group"), l.listener);
+            return true;
+        }
+        ConfigService config = configs.get(c.get("client").asText());
+        return config != null ? runConfig(config, op, c) : runNaming(clients.get(c.get("client").asText()), op, c);
+    }
+
+    private Object runConfig(ConfigService s, String op, JsonNode c) throws Exception {
+        switch (op) {
+            case "close":
+                configs.remove(c.get("client").asText()).shutDown();
+                return true;
+            case "status":
+                return "UP".equals(s.getServerStatus());
+            case "publish":
+                return publish(s, c);
+            case "get":
+                return s.getConfig(text(c, "dataId"), text(c, "group"), TIMEOUT_MS);
+            case "remove":
+                return done(op, s.removeConfig(text(c, "dataId"), text(c, "group")));
+            case "listen":
+                return listen(s, c);
+            default:
+                throw new IllegalArgumentException("unknown op " + op);
+        }
+    }
+
+    private static Object publish(ConfigService s, JsonNode c) throws Exception {
+        String id = text(c, "dataId"), group = text(c, "group"), content = text(c, "content");
+        String type = c.has("type") ? text(c, "type") : null;
+        if (c.has("cas")) {
+            return done("publish", type == null ? s.publishConfigCas(id, group, content, text(c, "cas"))
+                    : s.publishConfigCas(id, group, content, text(c, "cas"), type));
+        }
+        return done("publish", type == null ? s.publishConfig(id, group, content) : s.publishConfig(id, group, content, type));
+    }
+
+    private Object listen(ConfigService s, JsonNode c) throws Exception {
+        String name = text(c, "sub");
+        Listener l = new AbstractListener() {
+            @Override
+            public void receiveConfigInfo(String content) {
+                write("event", name, "content", content);
+            }
+        };
+        listenings.put(name, new Listening(s, c, l));
+        s.addListener(text(c, "dataId"), text(c, "group"), l);
+        return true;
+    }
+
+    /* The client says false, without a reason, when the server refuses. */
+    private static boolean done(String op, boolean result) {
+        if (!result) {
+            throw new IllegalStateException(op + ": false");
+        }
+        return true;
+    }
+
+    private static boolean has(String className) {
+        try {
+            Class.forName(className);
+            return true;
+        } catch (ClassNotFoundException e) {
+            return false;
+        }
+    }
+
+    private Object runNaming(NamingService n, String op, JsonNode c) throws Exception {
         switch (op) {
             case "close":
                 clients.remove(c.get("client").asText()).shutDown();
@@ -103,11 +188,14 @@ public class Driver {
         }
     }
 
-    private static NamingService open(JsonNode c) throws Exception {
+    private static Properties properties(JsonNode c) {
         Properties p = new Properties();
         p.put("serverAddr", text(c, "server"));
         p.put("namespace", text(c, "namespace"));
-        return NacosFactory.createNamingService(p);
+        if (c.has("tag")) {
+            p.put("nacos.app.conn.labels", "Vipserver-Tag=" + text(c, "tag"));
+        }
+        return p;
     }
 
     private static Object query(NamingService n, JsonNode c) throws Exception {

@@ -8,8 +8,9 @@ import json
 import os
 import sys
 
-from v2.nacos import (BatchRegisterInstanceParam, ClientConfigBuilder, DeregisterInstanceParam, ListInstanceParam,
-                      ListServiceParam, NacosNamingService, RegisterInstanceParam, SubscribeServiceParam)
+from v2.nacos import (BatchRegisterInstanceParam, ClientConfigBuilder, ConfigParam, DeregisterInstanceParam,
+                      ListInstanceParam, ListServiceParam, NacosConfigService, NacosNamingService, RegisterInstanceParam,
+                      SubscribeServiceParam)
 
 OUT = sys.stdout
 sys.stdout = sys.stderr  # a library that prints must not break the stream of answers
@@ -37,19 +38,63 @@ def batch(c):
                                       instances=[registration(c, i) for i in c["instances"]])
 
 
+def config_param(c):
+    return ConfigParam(data_id=c["dataId"], group=c["group"], content=c.get("content", ""), type=c.get("type", ""),
+                       cas_md5=c.get("cas", ""), app_name=c.get("app", ""), src_user=c.get("user", ""), tag=c.get("tag", ""),
+                       beta_ips=c.get("betaIps", ""))
+
+
 class Driver:
     def __init__(self, home):
         self.home = home
         self.clients = {}
+        self.configs = {}
         self.subscriptions = {}
+        self.listenings = {}
 
-    async def open(self, c):
-        config = (ClientConfigBuilder().server_address(c["server"]).namespace_id(c["namespace"]).log_level("WARNING")
-                  .log_dir(os.path.join(self.home, "log")).cache_dir(os.path.join(self.home, "cache", c["client"]))
-                  .load_cache_at_start(False).build())
+    def config_of(self, c):
+        builder = (ClientConfigBuilder().server_address(c["server"]).namespace_id(c["namespace"]).log_level("WARNING")
+                   .log_dir(os.path.join(self.home, "log")).cache_dir(os.path.join(self.home, "cache", c["client"]))
+                   .load_cache_at_start(False))
+        if "tag" in c:
+            builder = builder.app_conn_labels({"Vipserver-Tag": c["tag"]})
+        config = builder.build()
         # Without this the SDK keeps the last instance of a service for ever, and nobody would see it go.
         config.update_cache_when_empty = True
-        self.clients[c["client"]] = await NacosNamingService.create_naming_service(config)
+        return config
+
+    async def open(self, c):
+        self.clients[c["client"]] = await NacosNamingService.create_naming_service(self.config_of(c))
+        return True
+
+    async def open_config(self, c):
+        self.configs[c["client"]] = await NacosConfigService.create_config_service(self.config_of(c))
+        return True
+
+    async def publish(self, s, c):
+        return await s.publish_config(config_param(c))
+
+    async def get(self, s, c):
+        return await s.get_config(config_param(c)) or None  # the SDK has one empty text for what is not there
+
+    async def remove(self, s, c):
+        return await s.remove_config(config_param(c))
+
+    async def listen(self, s, c):
+        async def changed(tenant, group, data_id, content):
+            write({"event": c["sub"], "content": content or None})
+        self.listenings[c["sub"]] = (s, c, changed)
+        await s.add_listener(c["dataId"], c["group"], changed)
+        return True
+
+    async def unlisten(self, c):
+        s, param, changed = self.listenings.pop(c["sub"])
+        await s.remove_listener(param["dataId"], param["group"], changed)
+        return True
+
+    async def close_config(self, s, c):
+        del self.configs[c["client"]]
+        await s.shutdown()
         return True
 
     async def register(self, n, c):
@@ -100,8 +145,12 @@ class Driver:
         return True
 
     async def run(self, c):
-        if c["op"] in ("open", "unsubscribe"):
-            return await getattr(self, c["op"])(c)
+        if c["op"] in ("open", "open-config", "unsubscribe", "unlisten"):
+            return await getattr(self, c["op"].replace("-", "_"))(c)
+        if c["client"] in self.configs:
+            ops = {f.__name__: f for f in (self.publish, self.get, self.remove, self.listen, self.status)}
+            ops["close"] = self.close_config
+            return await ops[c["op"]](self.configs[c["client"]], c)
         ops = {f.__name__: f for f in (self.register, self.deregister, self.batch, self.unbatch, self.query,
                                        self.subscribe, self.services, self.status, self.close)}
         return await ops[c["op"]](self.clients[c["client"]], c)
@@ -109,7 +158,7 @@ class Driver:
 
 async def main():
     driver = Driver(sys.argv[1])
-    write({"hello": "python", "can": ["batch", "unbatch"]})
+    write({"hello": "python", "can": ["batch", "unbatch", "labels", "publish-fields", "publish-gray", "listen-tells-at-once"]})
     while line := await asyncio.to_thread(sys.stdin.readline):
         c = json.loads(line)
         try:
