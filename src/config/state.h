@@ -73,7 +73,6 @@ struct config {
     uint64_t request_id;      /* last one drawn for a notice */
     struct poll *polls;       /* poll.h: list */
     size_t poll_count;
-    size_t poll_key_count; /* poll.h: keys of all of them */
     size_t poll_key_count;      /* poll.h: keys of all of them */
     struct deadlines poll_ends; /* poll.h */
     struct load *loads_ended;   /* load.h: list, filled by db jobs' done */
