@@ -36,10 +36,11 @@ struct api_caller {
     uint16_t remote_port;
 };
 
-/* A response header of HTTP; gRPC has none. Plain data, in the call's arena. */
+/* A response header of HTTP; gRPC has none. Plain data, in the call's arena or static. A value with
+ * a line break is not sent. */
 struct api_header {
     const char *name;
-    struct span value;
+    struct span value; /* followed by a NUL, as arena_span and arena_printf leave it */
 };
 
 /* What goes back. On failure (fail.code < 0) body is empty and the edge writes the row's error
@@ -47,7 +48,7 @@ struct api_header {
 struct api_reply {
     struct fail fail;
     int http_status;                  /* 0: 200 */
-    const char *content_type;         /* static text; NULL: the shape's default */
+    const char *content_type;         /* static text; NULL: the shape's default; "": none */
     const struct api_header *headers; /* HTTP only, besides the edge's own */
     unsigned headers_count;
     struct body body;

@@ -280,6 +280,18 @@ static void answer_param_check(struct answer *a, int status, const struct fail *
     a->flags = ANSWER_BARE | ANSWER_NO_STORE;
 }
 
+/* Below /v1/cs Nacos escapes what its general handler says, status 500, and leaves alone what its
+ * controllers say (golden http/config-misc.jsonl "capacity set text", sweep.jsonl). */
+static void answer_text_fail(struct answer *a, int status, struct span message,
+                             const struct asked *asked)
+{
+    if (status != 500 && route_below(SPAN("/v1/cs"), asked->path_below)) {
+        answer_caused(a, status, message, false);
+        return;
+    }
+    answer_shape_d(a, status, message, asked);
+}
+
 void answer_fail(struct answer *a, enum api_shape shape, const struct fail *fail, int http_status,
                  const struct asked *asked)
 {
@@ -294,7 +306,7 @@ void answer_fail(struct answer *a, enum api_shape shape, const struct fail *fail
         answer_v2(a, status, fail);
         return;
     case API_SHAPE_TEXT:
-        answer_shape_d(a, status, message, asked);
+        answer_text_fail(a, status, message, asked);
         return;
     case API_SHAPE_NAMING1:
     case API_SHAPE_TYPED:
@@ -310,8 +322,12 @@ void answer_fail(struct answer *a, enum api_shape shape, const struct fail *fail
 
 /* DIFF(text-stays-text): Nacos negotiates plain strings and gives a browser text/html; ours stay
  * text/plain, because they may repeat what the request said and must never be taken for a page. */
-static const char *default_type(enum api_shape shape, const struct body *body)
+static const char *default_type(enum api_shape shape, const struct body *body,
+                                const struct asked *asked)
 {
+    if (shape == API_SHAPE_TEXT && route_below(SPAN("/v1/cs"), asked->path_below)) {
+        return TYPE_JSON_UTF8; /* its filter presets the type, whatever the body is */
+    }
     if (body->parts == 0) {
         return shape == API_SHAPE_V2 ? TYPE_JSON : NULL;
     }
@@ -330,7 +346,9 @@ void answer_reply(struct answer *a, enum api_shape shape, struct api_reply *take
     const char *type = take_reply->content_type;
     *a = (struct answer){
         .status = take_reply->http_status ? take_reply->http_status : 200,
-        .content_type = type ? type : default_type(shape, &take_reply->body),
+        .content_type = type ? type : default_type(shape, &take_reply->body, asked),
+        .headers = take_reply->headers,
+        .headers_count = take_reply->headers_count,
         .body = take_reply->body,
     };
     take_reply->body = (struct body){0};

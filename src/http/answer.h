@@ -28,10 +28,12 @@ enum answer_flag {
 /* Plain data. */
 struct answer {
     int status;
-    unsigned flags;           /* enum answer_flag, or-ed */
-    const char *content_type; /* static; NULL: the header is left out */
-    const char *location;     /* NULL: none; outlives the answer */
-    unsigned allow;           /* methods for an Allow header; 0: none */
+    unsigned flags;                   /* enum answer_flag, or-ed */
+    const char *content_type;         /* static; NULL or "": the header is left out */
+    const char *location;             /* NULL: none; outlives the answer */
+    unsigned allow;                   /* methods for an Allow header; 0: none */
+    const struct api_header *headers; /* the row's own; outlive the answer */
+    unsigned headers_count;
     struct body body;
 };
 

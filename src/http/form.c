@@ -3,11 +3,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/utf8.h"
-
-static const char replacement[] = "\xEF\xBF\xBD";
-#define REPLACEMENT_LEN 3
-
 /* How many parameters text can hold at most. */
 static size_t pieces(struct span text)
 {
@@ -70,42 +65,6 @@ bool form_decode(char *text, size_t len, bool plus, size_t *ret_len)
     return true;
 }
 
-/* The length of s once each wrong part is one U+FFFD. */
-static size_t repaired_len(struct span s)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < s.len;) {
-        bool valid = false;
-        size_t step = utf8_step(s.data + i, s.len - i, &valid);
-        len += valid ? step : REPLACEMENT_LEN;
-        i += step;
-    }
-    return len;
-}
-
-int form_utf8(struct span s, struct arena *arena, struct span *ret, struct fail *fail)
-{
-    if (utf8_valid(s.data, s.len)) {
-        *ret = s;
-        return 0;
-    }
-    size_t len = repaired_len(s);
-    char *copy = arena_try(arena, len);
-    if (!copy) {
-        return fail_set(fail, E_TOO_LARGE, "the parameters are too large");
-    }
-    size_t out = 0;
-    for (size_t i = 0; i < s.len;) {
-        bool valid = false;
-        size_t step = utf8_step(s.data + i, s.len - i, &valid);
-        memcpy(copy + out, valid ? s.data + i : replacement, valid ? step : REPLACEMENT_LEN);
-        out += valid ? step : REPLACEMENT_LEN;
-        i += step;
-    }
-    *ret = span_of(copy, len);
-    return 0;
-}
-
 /* One "name=value" of len bytes. */
 static int add_pair(struct form *f, char *text, size_t len, struct fail *fail)
 {
@@ -121,15 +80,7 @@ static int add_pair(struct form *f, char *text, size_t len, struct fail *fail)
     if (f->count == f->cap) {
         return fail_set(fail, E_INVALID, "more than %d parameters", API_PARAMS_MAX);
     }
-    struct api_param *param = &f->list[f->count];
-    int err = form_utf8(span_of(text, name_len), f->arena, &param->name, fail);
-    if (!err) {
-        err = form_utf8(span_of(value, value_len), f->arena, &param->value, fail);
-    }
-    if (err) {
-        return err;
-    }
-    f->count++;
+    f->list[f->count++] = (struct api_param){span_of(text, name_len), span_of(value, value_len)};
     return 0;
 }
 

@@ -30,16 +30,12 @@ void form_init(struct form *f, struct arena *arena, struct span query, struct sp
 
 /* Add text's parameters. len bytes at text are overwritten and must live as long as the parameters
  * are used. A parameter without a name or with a broken %-sequence is left out; without '=' its
- * value is "". Invalid UTF-8 becomes U+FFFD. E_INVALID   more than API_PARAMS_MAX   E_TOO_LARGE the
- * arena is full */
+ * value is "". Bytes that are no UTF-8 stay as they are: a row that stores text refuses them, one
+ * that answers JSON writes U+FFFD. E_INVALID   more than API_PARAMS_MAX */
 MUST_USE int form_add(struct form *f, char *text, size_t len, struct fail *fail);
 
 /* Decode %XX (and + as a blank when plus is set) in place; *ret_len becomes the new length.
  * False on a broken sequence: the text is then half decoded and of no use. */
 bool form_decode(char *text, size_t len, bool plus, size_t *ret_len);
-
-/* s, or when it is not well-formed UTF-8 a copy in the arena with U+FFFD for what is wrong.
- * E_TOO_LARGE  the arena is full */
-MUST_USE int form_utf8(struct span s, struct arena *arena, struct span *ret, struct fail *fail);
 
 #endif

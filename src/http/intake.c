@@ -4,25 +4,30 @@
 
 #include "base/macros.h"
 #include "http/form.h"
+#include "http/multipart.h"
 
 /* The request headers that rows read. */
-static const char *const header_names[] = {
-    "user-agent",
-    "client-version",
-    "client-appname",
-    "app",
-    "authorization",
-    "accesstoken",
-    "accept",
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+static const struct span header_names[] = {
+    NAME("user-agent"),
+    NAME("client-version"),
+    NAME("client-appname"),
+    NAME("app"),
+    NAME("authorization"),
+    NAME("accesstoken"),
+    NAME("accept"),
     /* config (http-api.md 2.1 to 2.4) */
-    "vipserver-tag",
-    "notify",
-    "betaips",
-    "casmd5",
-    "long-pulling-timeout",
-    "long-pulling-timeout-no-hangup",
-    "x-forwarded-for",
-    "x-real-ip",
+    NAME("vipserver-tag"),
+    NAME("notify"),
+    NAME("betaips"),
+    NAME("casmd5"),
+    NAME("long-pulling-timeout"),
+    NAME("long-pulling-timeout-no-hangup"),
+    NAME("x-forwarded-for"),
+    NAME("x-real-ip"),
 };
 
 enum body_kind { BODY_OTHER, BODY_FORM, BODY_MULTIPART };
@@ -37,17 +42,44 @@ static enum body_kind body_kind(const struct request *r)
     return span_ieq(name, SPAN("multipart/form-data")) ? BODY_MULTIPART : BODY_OTHER;
 }
 
-/* Query first, then the form body; any other body is handed to the row as it is. */
+/* The fields of a multipart body behind the query's parameters, and its file. */
+static int read_multipart(struct request *r, const struct form *query, struct api_params *params,
+                          struct fail *fail)
+{
+    struct span boundary = {0};
+    struct multipart m = {0};
+    struct span type = span_str(request_header(r, "Content-Type"));
+    int err = multipart_boundary(type, &boundary, fail);
+    if (!err) {
+        struct span body = span_of(r->upload.data, r->upload.len);
+        err = multipart_read(body, boundary, &r->call.arena, &m, fail);
+    }
+    if (err) {
+        return err;
+    }
+    if (query->count + m.count > API_PARAMS_MAX) {
+        return fail_set(fail, E_INVALID, "more than %d parameters", API_PARAMS_MAX);
+    }
+    struct api_param *list = arena_alloc(&r->call.arena, (query->count + m.count) * sizeof(*list));
+    for (unsigned i = 0; i < query->count; i++) {
+        list[i] = query->list[i];
+    }
+    for (unsigned i = 0; i < m.count; i++) {
+        list[query->count + i] = m.list[i];
+    }
+    params->list = list;
+    params->count = query->count + m.count;
+    params->file_name = m.file_name;
+    params->file = m.file;
+    return 0;
+}
+
+/* Query first, then the form body; any other body is handed to the row as it is.
+ * DIFF(form-body): Nacos takes no more than 2 MiB of a form, 10 MiB of multipart. */
 static int read_params(struct request *r, struct api_params *params, struct fail *fail)
 {
     struct upload *u = &r->upload;
     enum body_kind kind = u->len ? body_kind(r) : BODY_OTHER;
-    /* DIFF(form-body): Nacos takes multipart fields as parameters, and no more than 2 MiB. */
-    if (kind == BODY_MULTIPART) {
-        return fail_set(
-            fail, E_UNSUPPORTED,
-            "multipart/form-data is not supported here, send application/x-www-form-urlencoded");
-    }
     struct form form;
     struct span query = span_of(r->target.query, r->target.query_len);
     struct span body = span_of(u->data, kind == BODY_FORM ? u->len : 0);
@@ -55,6 +87,9 @@ static int read_params(struct request *r, struct api_params *params, struct fail
     int err = form_add(&form, r->target.query, r->target.query_len, fail);
     if (!err && kind == BODY_FORM) {
         err = form_add(&form, u->data, u->len, fail);
+    }
+    if (!err && kind == BODY_MULTIPART) {
+        return read_multipart(r, &form, params, fail);
     }
     if (err) {
         return err;
@@ -67,19 +102,45 @@ static int read_params(struct request *r, struct api_params *params, struct fail
     return 0;
 }
 
-static void read_headers(struct request *r, struct api_params *params)
+/* Where the headers that rows read go, while libmicrohttpd tells all. */
+struct header_visit {
+    struct request *request;
+    struct api_param *list;
+    unsigned count;
+    unsigned seen; /* a bit per header_names */
+};
+
+static enum MHD_Result visit_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
 {
-    struct api_param *list = arena_alloc(&r->call.arena, ARRAY_LEN(header_names) * sizeof(*list));
+    (void)kind;
+    struct header_visit *v = cls;
+    struct span sent = span_str(name);
     for (size_t i = 0; i < ARRAY_LEN(header_names); i++) {
-        const char *value = request_header(r, header_names[i]);
-        if (!value) {
+        if (!span_ieq(sent, header_names[i])) {
             continue;
         }
-        struct api_param *param = &list[params->headers_count++];
-        param->name = span_str(header_names[i]);
-        param->value = arena_span(&r->call.arena, span_str(value));
+        if (!(v->seen & 1u << i)) {
+            v->list[v->count++] = (struct api_param){
+                .name = header_names[i],
+                .value = arena_span(&v->request->call.arena, span_str(value)),
+            };
+        }
+        v->seen |= 1u << i;
+        break;
     }
-    params->headers = list;
+    return MHD_YES;
+}
+
+/* One pass over what was sent; of several headers of one name the first counts. */
+static void read_headers(struct request *r, struct api_params *params)
+{
+    _Static_assert(ARRAY_LEN(header_names) < 32, "a bit each");
+    struct header_visit visit = {.request = r};
+    visit.list = arena_alloc(&r->call.arena, ARRAY_LEN(header_names) * sizeof(*visit.list));
+    MHD_get_connection_values(r->connection, MHD_HEADER_KIND, visit_header, &visit);
+    params->headers = visit.list;
+    params->headers_count = visit.count;
 }
 
 static void fill_caller(struct request *r, const struct api_params *params)

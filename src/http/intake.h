@@ -9,7 +9,7 @@
 #include "http/request.h"
 
 /* Fill params (parameters, headers, raw body) and the call's caller. Spans live as long as the
- * request. E_UNSUPPORTED  multipart   E_INVALID, E_TOO_LARGE  as form_add */
+ * request. E_PARSE  a broken multipart body   E_INVALID  more than API_PARAMS_MAX */
 MUST_USE int intake_read(struct request *r, struct api_params *params, struct fail *fail);
 
 #endif

@@ -56,6 +56,14 @@ static void add(struct MHD_Response *response, const char *name, const char *val
     (void)MHD_add_response_header(response, name, value);
 }
 
+/* A row's own header. libmicrohttpd takes no empty value; a blank is the same on the wire, where it
+ * belongs to no value (RFC 9110, 5.5). */
+static void add_row_header(struct MHD_Response *response, const struct api_header *header)
+{
+    ASSERT(span_empty(header->value) || header->value.data[header->value.len] == '\0');
+    add(response, header->name, span_empty(header->value) ? " " : header->value.data);
+}
+
 static const char *header(struct MHD_Connection *connection, const char *name)
 {
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
@@ -123,7 +131,10 @@ static void add_headers(struct MHD_Connection *connection, struct MHD_Response *
     if (a->flags & ANSWER_REVALIDATE) {
         add(response, "Cache-Control", "no-cache");
     }
-    if (a->content_type) {
+    for (unsigned i = 0; i < a->headers_count; i++) {
+        add_row_header(response, &a->headers[i]);
+    }
+    if (a->content_type && a->content_type[0]) {
         add(response, "Content-Type", a->content_type);
     }
     if (a->location) {

@@ -67,6 +67,10 @@ static int echo_decode(struct api_call *call, const struct api_params *params, s
     json_object(&j);
     write_pairs(&j, "params", params->list, params->count);
     json_kstr(&j, "body", params->body);
+    if (params->file.data) {
+        json_kstr(&j, "file_name", params->file_name);
+        json_kstr(&j, "file", params->file);
+    }
     json_kstr(&j, "ip", call->caller.remote_ip);
     json_kbool(&j, "port", call->caller.remote_port != 0);
     json_kstr(&j, "app", call->caller.app);
@@ -96,6 +100,45 @@ static int ok_read(void *self, struct api_call *call, struct now now, struct fai
     (void)fail;
     api_answer_text(call, SPAN("OK"));
     return API_ANSWERED;
+}
+
+/* Headers of the row's own; one value is empty. */
+static int own_read(void *self, struct api_call *call, struct now now, struct fail *fail)
+{
+    static const struct api_header headers[] = {
+        {"Content-MD5", {"abc", 3}},
+        {"Encrypted-Data-Key", {"", 0}},
+        {"X-Broken", {"a\r\nX-Injected: b", 16}},
+    };
+    (void)self;
+    (void)now;
+    (void)fail;
+    call->reply.headers = headers;
+    call->reply.headers_count = ARRAY_LEN(headers);
+    api_answer_text(call, SPAN("own"));
+    return API_ANSWERED;
+}
+
+/* Answers as another row, whose shape and permission then count. */
+static int admin_read(void *self, struct api_call *call, struct now now, struct fail *fail)
+{
+    (void)self;
+    (void)call;
+    (void)now;
+    return fail_set(fail, E_INVALID, "it's");
+}
+
+static const struct api_row variant_rows[2];
+
+static int variant_decode(struct api_call *call, const struct api_params *params, struct fail *fail)
+{
+    (void)fail;
+    if (span_eq(params_get(params, "as"), SPAN("v2"))) {
+        call->row = &variant_rows[0];
+    } else if (span_eq(params_get(params, "as"), SPAN("admin"))) {
+        call->row = &variant_rows[1];
+    }
+    return 0;
 }
 
 static int to_core(void *self, struct api_call *call, struct now now, struct fail *fail)
@@ -203,7 +246,14 @@ static int parts_admit(void *self, struct api_call *call, struct now now, struct
         .decode_http = (dec), .read = to_core, .admit = (ad)                                       \
     }
 
+static const struct api_row variant_rows[2] = {
+    ON_EDGE("/v1/cs/own", API_GET, API_SHAPE_V2, API_OPEN, no_decode, admin_read),
+    ON_EDGE("/v1/cs/own", API_GET, API_SHAPE_TEXT, API_ADMIN, no_decode, admin_read),
+};
+
 static const struct api_row rows[] = {
+    ON_EDGE("/v1/cs/own", API_GET, API_SHAPE_TEXT, API_OPEN, variant_decode, own_read),
+    ON_CORE("/v1/cs/fail", API_GET, API_SHAPE_TEXT, fail_decode, fail_admit),
     ON_EDGE("/v1/ns/echo", ALL_METHODS, API_SHAPE_NAMING1, API_NAMING_READ, echo_decode, echo_read),
     ON_EDGE("/v1/console/open", API_GET, API_SHAPE_TEXT, API_OPEN, no_decode, ok_read),
     ON_EDGE("/v1/admin", API_GET, API_SHAPE_TEXT, API_ADMIN, no_decode, ok_read),

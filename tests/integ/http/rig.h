@@ -2,11 +2,11 @@
  *
  * Rows below /nacos:
  *   /v1/ns/echo      every method; answers on the edge what it was given, as JSON
- *   /v1/ns/core      GET PUT POST; the core answers "ok"
- *   /v1/ns/later     GET; the core keeps the call until rig_release
- *   /v1/ns/fail      GET; fails with code, http, v2, nacos, text   (also /v2/fail and
- * /v1/console/fail in their shapes) /v1/ns/parts     GET; answers a body of three slices, n bytes
- * each /v1/console/open GET; "OK" /v1/admin        GET; needs API_ADMIN
+ *   /v1/cs/own       GET; on the edge, with headers of its own; as=v2, as=admin: another row
+ * answers /v1/ns/core      GET PUT POST; the core answers "ok" /v1/ns/later     GET; the core keeps
+ * the call until rig_release /v1/ns/fail      GET; fails with code, http, v2, nacos, text   (also
+ * /v2/fail, /v1/console/fail and /v1/cs/fail in their shapes) /v1/ns/parts     GET; answers a body
+ * of three slices, n bytes each /v1/console/open GET; "OK" /v1/admin        GET; needs API_ADMIN
  */
 #ifndef NACRE_TEST_RIG_H
 #define NACRE_TEST_RIG_H

@@ -70,6 +70,19 @@ static void test_console__caused_and_escaped(void **state)
     expect(state, "/v1/console/fail?code=-2&http=500&text=x", 500, TEXT, "caused: x;");
 }
 
+static void test_below_v1_cs__only_500_is_escaped(void **state)
+{
+    struct reply r = ask_with(*state, "GET /nacos/v1/cs/fail?code=-2&text=it's", "", NULL);
+    assert_int_equal(r.status, 400);
+    assert_string_equal(r.body, "caused: it's;");
+    assert_string_equal(reply_header(&r, "Content-Type"), "text/plain;charset=UTF-8");
+    reply_close(&r);
+    r = ask_with(*state, "GET /nacos/v1/cs/fail?code=-16&nacos=500&text=it's", "", NULL);
+    assert_int_equal(r.status, 500);
+    assert_string_equal(r.body, "caused: it&#39;s;");
+    reply_close(&r);
+}
+
 static void test_v2__code_abstract_and_detail(void **state)
 {
     expect(state, "/v2/fail?code=-3&v2=21003&text=gone", 404, JSON,
@@ -144,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_naming1__an_internal_failure_is_caused),
         cmocka_unit_test(test_decode_failure__has_the_same_shape),
         cmocka_unit_test(test_console__caused_and_escaped),
+        cmocka_unit_test(test_below_v1_cs__only_500_is_escaped),
         cmocka_unit_test(test_v2__code_abstract_and_detail),
         cmocka_unit_test(test_param_check__is_bare_text_and_not_cached),
         cmocka_unit_test(test_text_for_a_browser__stays_text),

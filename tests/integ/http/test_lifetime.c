@@ -28,6 +28,9 @@ static int teardown(void **state)
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
+
+#include "base/clock.h"
 
 #define LATER "GET /nacos/v1/ns/later HTTP/1.1\r\nHost: x\r\n\r\n"
 #define CORE "PUT /nacos/v1/ns/core HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -191,6 +194,66 @@ static void test_disconnects_at_any_moment__race_with_deliver(void **state)
     reply_close(&r);
 }
 
+/* How many connections the edge counts, once it is n; false after five seconds. */
+static bool wait_open(const struct rig *rig, unsigned long n)
+{
+    uint64_t end_ms = clock_mono_ms() + 5000;
+    while (atomic_load(&rig_counters(rig)->open) != n) {
+        if (clock_mono_ms() > end_ms) {
+            return false;
+        }
+        struct timespec pause = {.tv_nsec = 2000000};
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static void test_held_longer_than_the_idle_time_out__is_answered(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_start(&(struct rig_options){.idle_timeout_ms = 1000});
+    int held = client_open(rig_port(rig));
+    assert_true(client_send(held, LATER, strlen(LATER)));
+    assert_true(rig_wait_held(rig, 1));
+    /* An idle connection shows that the time-out has passed, twice. */
+    for (int i = 0; i < 2; i++) {
+        int idle = client_open(rig_port(rig));
+        assert_true(client_send(idle, CORE, strlen(CORE)));
+        expect(idle, 200, "ok");
+        assert_true(client_closed(idle));
+        close(idle);
+    }
+    assert_int_equal(rig_release(rig), 1);
+    expect(held, 200, "late");
+    assert_true(client_send(held, CORE, strlen(CORE)));
+    expect(held, 200, "ok");
+    close(held);
+    rig_stop(rig);
+}
+
+static void test_client_gone_while_held__leaves_nothing_and_stop_is_quick(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_start(NULL);
+    for (int i = 0; i < 20; i++) {
+        int fd = client_open(rig_port(rig));
+        assert_true(client_send(fd, LATER, strlen(LATER)));
+        assert_true(rig_wait_held(rig, (size_t)i + 1));
+        close(fd);
+    }
+    assert_int_equal(rig_release(rig), 20);
+    assert_true(wait_open(rig, 0));
+    int fd = client_open(rig_port(rig));
+    assert_true(client_send(fd, LATER, strlen(LATER)));
+    assert_true(rig_wait_held(rig, 1));
+    close(fd);
+    uint64_t start_ms = clock_mono_ms();
+    rig_stop_edge(rig, 300);
+    assert_true(clock_mono_ms() - start_ms < 2000);
+    assert_int_equal(rig_release(rig), 1);
+    rig_stop(rig);
+}
+
 static void test_half_closed_client__still_gets_its_answer(void **state)
 {
     int fd = client_open(rig_port(*state));
@@ -347,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_suspended__others_are_served_meanwhile),
         cmocka_unit_test(test_client_gone_while_suspended__the_call_survives_until_deliver),
         cmocka_unit_test(test_disconnects_at_any_moment__race_with_deliver),
+        cmocka_unit_test(test_held_longer_than_the_idle_time_out__is_answered),
+        cmocka_unit_test(test_client_gone_while_held__leaves_nothing_and_stop_is_quick),
         cmocka_unit_test(test_half_closed_client__still_gets_its_answer),
         cmocka_unit_test(test_core_refuses_mail__503_and_the_connection_goes_on),
         cmocka_unit_test(test_stop__waits_for_running_calls),

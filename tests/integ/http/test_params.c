@@ -88,12 +88,30 @@ static void test_odd_content_type__query_counts_and_the_body_is_raw(void **state
            "\"params\":[\"a\",\"1\"],\"body\":\"b=2\"");
 }
 
-static void test_multipart__is_refused_clearly(void **state)
+static void test_multipart__fields_follow_the_query_and_a_file_is_kept(void **state)
+{
+    struct reply r = ask_with(*state, "POST /nacos/v1/ns/echo?a=1",
+                              "Content-Type: multipart/form-data; boundary=x\r\n",
+                              "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n"
+                              "--x\r\nContent-Disposition: form-data; name=\"file\"; "
+                              "filename=\"c.zip\"\r\n\r\nPK\r\n--x--\r\n");
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body, "\"params\":[\"a\",\"1\",\"a\",\"2\"],\"body\":\"\","
+                                   "\"file_name\":\"c.zip\",\"file\":\"PK\""));
+    reply_close(&r);
+}
+
+static void test_multipart__broken__is_a_400_with_the_reason(void **state)
 {
     struct reply r = ask_with(*state, "POST /nacos/v1/ns/echo",
-                              "Content-Type: multipart/form-data; boundary=x\r\n", "--x--");
-    assert_int_equal(r.status, 501);
-    assert_non_null(strstr(r.body, "multipart/form-data is not supported"));
+                              "Content-Type: multipart/form-data; boundary=x\r\n", "--x\r\nab");
+    assert_int_equal(r.status, 400);
+    assert_non_null(strstr(r.body, "the headers of part 1 do not end"));
+    reply_close(&r);
+    r = ask_with(*state, "POST /nacos/v1/ns/echo", "Content-Type: multipart/form-data\r\n",
+                 "--x--");
+    assert_int_equal(r.status, 400);
+    assert_non_null(strstr(r.body, "names no boundary"));
     reply_close(&r);
 }
 
@@ -166,7 +184,8 @@ int main(void)
         cmocka_unit_test(test_form__of_get__is_no_parameter),
         cmocka_unit_test(test_form__chunked),
         cmocka_unit_test(test_odd_content_type__query_counts_and_the_body_is_raw),
-        cmocka_unit_test(test_multipart__is_refused_clearly),
+        cmocka_unit_test(test_multipart__fields_follow_the_query_and_a_file_is_kept),
+        cmocka_unit_test(test_multipart__broken__is_a_400_with_the_reason),
         cmocka_unit_test(test_decoding__percent_plus_and_utf8),
         cmocka_unit_test(test_decoding__wrong_utf8__becomes_replacement_characters),
         cmocka_unit_test(test_decoding__broken_percent__loses_that_parameter_only),

@@ -238,6 +238,16 @@ static void test_permit__decides_for_every_row_that_is_not_open(void **state)
     rig_stop(rig);
 }
 
+static void test_variant__its_shape_and_permission_count(void **state)
+{
+    struct reply r = ask_with(*state, "GET /nacos/v1/cs/own?as=v2", "", NULL);
+    assert_int_equal(r.status, 400);
+    assert_non_null(strstr(r.body, "\"data\":\"it's\""));
+    reply_close(&r);
+    expect(*state, "GET /nacos/v1/cs/own?as=admin", 403, "administration is not open");
+    expect(*state, "GET /nacos/v1/cs/own?as=other", 200, "own");
+}
+
 static void test_bad_path__is_400(void **state)
 {
     expect(*state, "GET /nacos/%zz", 400, "broken %-sequence");
@@ -265,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_not_ready__naming_answers_503_and_the_rest_works),
         cmocka_unit_test(test_admin__is_never_open),
         cmocka_unit_test(test_permit__decides_for_every_row_that_is_not_open),
+        cmocka_unit_test(test_variant__its_shape_and_permission_count),
         cmocka_unit_test(test_bad_path__is_400),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -124,42 +124,15 @@ static void test_add__two_texts_follow_each_other(void **state)
     arena_close(&arena);
 }
 
-static void test_utf8__valid_text_is_not_copied(void **state)
+static void test_add__what_is_no_utf8__stays_as_it_is(void **state)
 {
     (void)state;
-    struct arena arena;
-    arena_init(&arena, 64);
-    struct span s = SPAN("你好");
-    struct span out = {0};
-    assert_int_equal(form_utf8(s, &arena, &out, NULL), 0);
-    assert_ptr_equal(out.data, s.data);
-    assert_int_equal(arena.used, 0);
-    arena_close(&arena);
-}
-
-static void test_utf8__wrong_parts_are_replaced_as_java_does(void **state)
-{
-    (void)state;
-    struct arena arena;
-    arena_init(&arena, 1024);
-    struct span out = {0};
-    assert_int_equal(form_utf8(SPAN("a\xFF\xE4\xBDz"), &arena, &out, NULL), 0);
-    assert_true(span_eq(out, SPAN("a\xEF\xBF\xBD\xEF\xBF\xBDz")));
-    arena_close(&arena);
-}
-
-static void test_utf8__no_room__is_refused(void **state)
-{
-    (void)state;
-    struct arena arena;
-    arena_init(&arena, 32);
-    struct span out = {0};
-    struct fail fail = {0};
-    assert_int_equal(
-        form_utf8(SPAN("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), &arena, &out, &fail),
-        E_TOO_LARGE);
-    assert_null(out.data);
-    arena_close(&arena);
+    struct made m;
+    make(&m, "a=%FFb");
+    assert_int_equal(m.err, 0);
+    assert_true(span_eq(m.form.list[0].value, SPAN("\xFF"
+                                                   "b")));
+    unmake(&m);
 }
 
 static void test_decode__plus_only_where_it_means_a_blank(void **state)
@@ -180,9 +153,7 @@ int main(void)
         cmocka_unit_test(test_add__broken_sequence__loses_that_parameter),
         cmocka_unit_test(test_add__over_the_maximum__is_refused),
         cmocka_unit_test(test_add__two_texts_follow_each_other),
-        cmocka_unit_test(test_utf8__valid_text_is_not_copied),
-        cmocka_unit_test(test_utf8__wrong_parts_are_replaced_as_java_does),
-        cmocka_unit_test(test_utf8__no_room__is_refused),
+        cmocka_unit_test(test_add__what_is_no_utf8__stays_as_it_is),
         cmocka_unit_test(test_decode__plus_only_where_it_means_a_blank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

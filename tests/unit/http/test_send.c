@@ -49,12 +49,32 @@ static void test_send__slices_in_order(void **state)
     reply_close(&r);
 }
 
+static void test_send__headers_of_the_row__empty_ones_too(void **state)
+{
+    struct reply r = ask_with(*state, "GET /nacos/v1/cs/own", "", NULL);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(reply_header(&r, "Content-MD5"), "abc");
+    assert_non_null(strstr(r.head, "\r\nEncrypted-Data-Key:"));
+    assert_string_equal(reply_header(&r, "Content-Type"), "application/json;charset=UTF-8");
+    reply_close(&r);
+}
+
+static void test_send__a_header_with_a_line_break__is_left_out(void **state)
+{
+    struct reply r = ask_with(*state, "GET /nacos/v1/cs/own", "", NULL);
+    assert_null(reply_header(&r, "X-Broken"));
+    assert_null(reply_header(&r, "X-Injected"));
+    reply_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_send__headers_of_every_answer),
         cmocka_unit_test(test_send__empty_body),
         cmocka_unit_test(test_send__slices_in_order),
+        cmocka_unit_test(test_send__headers_of_the_row__empty_ones_too),
+        cmocka_unit_test(test_send__a_header_with_a_line_break__is_left_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
