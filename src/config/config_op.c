@@ -285,6 +285,12 @@ static struct config_key unpack_key(const Nacre__ConfigKey *m)
     };
 }
 
+/* "" says nothing: the history shows null. */
+static struct span unpack_known(ProtobufCBinaryData d)
+{
+    return d.len ? unpack_span(d) : (struct span){0};
+}
+
 /* data NULL: not sent. */
 static struct span unpack_text(const Nacre__ConfigText *m)
 {
@@ -380,8 +386,8 @@ int config_op_decode(struct span bytes, struct arena *arena, struct config_op *r
     }
     struct config_op op = {
         .time_ms = m->time_ms,
-        .src_user = unpack_span(m->src_user),
-        .src_ip = unpack_span(m->src_ip),
+        .src_user = unpack_known(m->src_user),
+        .src_ip = unpack_known(m->src_ip),
     };
     int err = decode_kind(m, arena, &op, fail);
     if (err) {

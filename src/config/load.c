@@ -64,7 +64,8 @@ static int submit(struct load *l, struct fail *fail)
 {
     l->job = (struct db_job){.lane = DB_LANE_READ, .run = load_run, .done = load_done};
     l->tries++;
-    return table_writer_read(l->c->tables, &l->job, fail);
+    /* What is cold is in the tables (cache.h). */
+    return table_writer_read_now(l->c->tables, &l->job, fail);
 }
 
 static int begin(struct config *c, struct item *i, struct fail *fail)

@@ -555,6 +555,13 @@ int table_writer_read(struct table_writer *t, struct db_job *take_job, struct fa
     return 0;
 }
 
+int table_writer_read_now(struct table_writer *t, struct db_job *take_job, struct fail *fail)
+{
+    ASSERT_ON(THREAD_CORE);
+    ASSERT(take_job->lane == DB_LANE_READ);
+    return db_worker_submit(t->options.worker, take_job, fail);
+}
+
 /* Monotonic, as the condition. */
 static struct timespec after_ms(uint64_t ms)
 {

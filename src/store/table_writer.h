@@ -109,6 +109,12 @@ MUST_USE int table_writer_trouble(const struct table_writer *t, struct fail *fai
 #define TABLE_WRITER_READ_WAIT_MS 3000
 MUST_USE int table_writer_read(struct table_writer *t, struct db_job *take_job, struct fail *fail);
 
+/* Submit a job of DB_LANE_READ now, whatever waits: for what is known to be in the tables. So it is
+ * read on a disk that is full, too. On an error it stays the caller's. What db_worker_submit says.
+ */
+MUST_USE int table_writer_read_now(struct table_writer *t, struct db_job *take_job,
+                                   struct fail *fail);
+
 /* Wait until the tables say that they hold entry index, durably (a checkpoint, on a connection of
  * its own; wait_ms does not bound it). Blocks: up to TABLE_WRITER_LAZY_MS even when nothing is
  * missing. E_TIMEOUT  not within wait_ms   E_CLOSED  stopped   otherwise as db.h */

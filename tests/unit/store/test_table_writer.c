@@ -666,6 +666,23 @@ static void test_read__in_trouble__times_out_with_the_reason(void **state)
     stop(); /* ends p */
 }
 
+static void test_read_now__in_trouble__sees_what_the_tables_hold(void **state)
+{
+    (void)state;
+    struct put first = {.value = 1};
+    write_one(&first, 1);
+    struct put p = {.value = 2, .fails = 100, .fail_with = E_FULL};
+    put(&p);
+    table_writer_entry_end(bed.writer, 2);
+    turn_until_back();
+    struct look l = {.job = {.lane = DB_LANE_READ, .run = run_look, .done = look_done}, .seen = -1};
+    assert_int_equal(table_writer_read_now(bed.writer, &l.job, NULL), 0);
+    turn_until(&l.done, 1);
+    assert_int_equal(l.job.err, 0);
+    assert_int_equal(l.seen, 1);
+    stop(); /* ends p */
+}
+
 static void test_read__in_trouble_but_nothing_is_missing__goes_at_once(void **state)
 {
     (void)state;
@@ -924,6 +941,7 @@ int main(void)
         TEST(test_read__nothing_is_missing__goes_at_once),
         TEST(test_read__waits_for_what_is_applied),
         TEST(test_read__in_trouble__times_out_with_the_reason),
+        TEST(test_read_now__in_trouble__sees_what_the_tables_hold),
         TEST(test_read__in_trouble_but_nothing_is_missing__goes_at_once),
         TEST(test_read__behind_much_that_gets_through__does_not_time_out),
         TEST(test_reads__as_many_as_may_wait__then_refused),
