@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Records the naming scenarios of ../shared/golden against our server and compares with what Nacos 2.5.1 said.
+"""Records the scenarios of ../shared/golden against our server and compares with what Nacos 2.5.1 said.
 
 usage: golden.py --nacre BIN [--client NAME ...] [--scenario NAME ...] [--jobs N] [--out DIR]
 
-Clients: java-2.5.1 java-2.0.4 go-2.3.5 python-3.2.0, and http (the routes that are served).
+Clients: java-2.5.1 java-2.0.4 java-3.0.3 go-2.3.5 python-3.2.0, and http (the routes that are served).
 A difference passes if an entry of golden_expected.json matches it; most name the row of docs/COMPAT.md that explains them.
 One line per scenario and client, 'N passed, N failed' at the end. Exit status: 0 no unexplained difference, 1 some, 77 no recordings.
 
@@ -36,9 +36,10 @@ WORK = os.path.join(harness.BUILT, "golden")
 TOOLS = os.path.join(WORK, "tools")
 PORT = 8848
 SCENARIOS = ("connect-idle instance-ephemeral instance-persistent instance-batch replace subscribe subscribe-cluster services "
-             "refused kill9 freeze-short restart").split()
-CLIENTS = ["java-2.5.1", "java-2.0.4", "go-2.3.5", "python-3.2.0"]
-HTTP_AREAS = ["health", "console", "naming-instance", "beats", "naming-service", "naming-v2", "checks", "sweep"]
+             "config-crud config-params config-listen config-beta config-cipher refused oversize kill9 freeze-short restart").split()
+CLIENTS = ["java-2.5.1", "java-2.0.4", "java-3.0.3", "go-2.3.5", "python-3.2.0"]
+HTTP_AREAS = ["health", "console", "config-v1", "config-search", "config-batch", "config-history", "config-v2", "config-misc",
+              "naming-instance", "beats", "naming-service", "naming-v2", "longpoll", "checks", "sweep"]
 LIMIT_S = 150  # for one scenario
 # compare.py without flags sees a changed, missing or additional message of either side, per step and connection; that was tried
 # with doctored copies. Where a client comes back by its own clock, no message has a fixed step.
@@ -259,7 +260,7 @@ def comparable(client, scenario, lines):
         return golden_filter.served_routes(lines)
     if (client, scenario) == ("python-3.2.0", "restart"):
         lines = golden_filter.until(lines, "server start")  # the driver of the original ended before that was done
-    lines = golden_filter.sorted_query(golden_filter.missing_acks(golden_filter.naming_only(lines)))
+    lines = golden_filter.sorted_query(golden_filter.missing_acks(lines))
     if client.startswith("java"):
         lines = golden_filter.without_redo(lines)
     return golden_filter.one_connection(lines) if scenario == "restart" else lines

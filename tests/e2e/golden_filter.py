@@ -1,14 +1,11 @@
 """What is taken out of a recording before it is compared, and how a difference is said.
 
 The filters take out what this server does not serve yet. They run on both sides alike, on copies: neither the recordings
-nor the tools are changed. They shrink as the server grows: with the configuration centre the first one goes away.
+nor the tools are changed. They shrink as the server grows.
 """
 import json
 import re
 from difflib import SequenceMatcher
-
-# Steps of the drivers that are about configuration, in the words of all of them.
-CONFIG_STEP = re.compile(r"^(publish|remove|get( |_config|Config)|GetConfig|config\.|add_?[lL]istener|ListenConfig)")
 
 # The routes of `/nacos` that are served, with every method: the wrong ones are refused in Nacos's words.
 ROUTES = {"/v1/ns/instance", "/v1/ns/instance/list", "/v1/ns/instance/beat", "/v1/ns/service", "/v1/ns/service/list",
@@ -17,7 +14,11 @@ ROUTES = {"/v1/ns/instance", "/v1/ns/instance/list", "/v1/ns/instance/beat", "/v
           "/v2/ns/service/list", "/v2/ns/client/list", "/v2/ns/client", "/v2/ns/client/publish/list",
           "/v2/ns/client/subscribe/list", "/v2/ns/operator/metrics", "/v2/ns/ops/metrics", "/v1/console/health/liveness",
           "/v1/console/health/readiness", "/v2/console/health/liveness", "/v2/console/health/readiness",
-          "/v1/console/server/state"}
+          "/v1/console/server/state", "/v1/cs/configs", "/v1/cs/configs/catalog", "/v1/cs/configs/listener", "/v1/cs/listener",
+          "/v1/cs/history", "/v1/cs/history/detail", "/v1/cs/history/previous", "/v1/cs/history/configs", "/v1/cs/capacity",
+          "/v1/cs/health", "/v2/cs/config", "/v2/cs/config/searchDetail", "/v2/cs/history", "/v2/cs/history/list", "/v2/cs/history/detail",
+          "/v2/cs/history/previous", "/v2/cs/history/configs", "/v1/console/namespaces", "/v2/console/namespace",
+          "/v2/console/namespace/list"}
 
 
 def load(path):
@@ -28,23 +29,6 @@ def load(path):
 def save(path, lines):
     with open(path, "w", encoding="utf-8") as f:
         f.writelines(json.dumps(x, ensure_ascii=False) + "\n" for x in lines)
-
-
-def is_config_setup(line):
-    return line["type"] == "ConnectionSetupRequest" and (line["body"].get("labels") or {}).get("module") == "config"
-
-
-def is_config_note(line):
-    body = line.get("body") or {}
-    if line["type"] == "event":
-        return "content" in body  # what a configuration listener is told
-    return line["type"] in ("call", "return", "throw") and CONFIG_STEP.match(body.get("step", ""))
-
-
-def naming_only(lines):
-    """A gRPC recording without the connections, calls and events of configuration clients."""
-    config = {x["conn"] for x in lines if is_config_setup(x)}
-    return [x for x in lines if x.get("conn") not in config and not (x["rpc"] == "note" and is_config_note(x))]
 
 
 QUERY = re.compile(r"\?(.*)$")
@@ -119,7 +103,7 @@ def until(lines, note):
 
 def served_routes(lines):
     """An HTTP recording with only the exchanges on routes that are served."""
-    served = [x for x in without_beats(lines) if x["req"]["path"].removeprefix("/nacos") in ROUTES]
+    served = [x for x in without_beats(lines) if x["req"]["path"].removeprefix("/nacos").rstrip("/") in ROUTES]
     for x in served:  # compare.py sorts only lists whose order is free below certain keys
         body = x["res"].get("body")
         if isinstance(body, list):

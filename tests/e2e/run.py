@@ -3,7 +3,8 @@
 
 usage: run.py --nacre BIN [--client java-2.5.1 ...] [--scenario NAME ...] [--jobs N] [--keep]
 
-Clients: java-2.0.4 java-2.3.2 java-2.5.1 java-3.0.3 go python, and cross (one of each language at once). Without --client: all.
+Clients: java-2.0.4 java-2.3.2 java-2.5.1 java-3.0.3 go python, cross (one of each language at once), and property
+(property.py: random contents by gRPC and HTTP; its count is in NACRE_PROPERTY_COUNT). Without --client: all.
 Builds what is missing with tests/e2e/install. One line per scenario and client, 'N passed, N failed' at the end; exit status 0 if
 nothing failed. --keep leaves logs and data of the failed runs where the last lines say.
 """
@@ -21,8 +22,9 @@ import harness
 import scenarios
 import scenarios_config
 
-CLIENTS = ["java-2.0.4", "java-2.3.2", "java-2.5.1", "java-3.0.3", "go", "python", "cross"]
-LANGUAGES = {"java": ["java"], "go": ["go"], "python": ["python"], "cross": ["java", "go", "python"]}
+CLIENTS = ["java-2.0.4", "java-2.3.2", "java-2.5.1", "java-3.0.3", "go", "python", "cross", "property"]
+LANGUAGES = {"java": ["java"], "go": ["go"], "python": ["python"], "cross": ["java", "go", "python"],
+             "property": ["python"]}
 
 
 class Report:
@@ -85,7 +87,21 @@ def end(stage, report):
     return True
 
 
+def run_property(args, report):
+    """property.py is a program of its own, with the SDK's environment."""
+    begin = time.monotonic()
+    p = subprocess.run([sys.executable, os.path.join(harness.ROOT, "tests/e2e/property.py"), "--nacre", args.nacre],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=harness.die_with_parent)
+    lines = p.stdout.strip().splitlines() or ["no output"]
+    report.line("failed" if p.returncode else "passed", "property", "contents", time.monotonic() - begin,
+                "\n".join(lines) if p.returncode else lines[-1])
+
+
 def run_client(args, client, report):
+    if client == "property":
+        if not args.scenario:
+            run_property(args, report)
+        return
     # Those of configs first: the registry's last one leaves clients of earlier scenarios nothing to come back to.
     each, for_all = scenarios_config.FOR_EACH + scenarios.FOR_EACH, scenarios_config.FOR_ALL + scenarios.FOR_ALL
     chosen = [s for s in (for_all if client == "cross" else each)
