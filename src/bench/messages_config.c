@@ -30,12 +30,16 @@ static struct span tenant(const struct msg_place *place)
 /* Ten digits, then letters with a newline every LINE_BYTES: short contents have none. */
 static void fill_content(char *dst, size_t size, uint64_t revision)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
     char digits[FRAME_DIGITS + 1];
     ASSERT(size >= MSG_CONTENT_LEAST && revision < UINT64_C(10000000000));
     (void)snprintf(digits, sizeof(digits), "%0*" PRIu64, FRAME_DIGITS, revision);
     memcpy(dst, digits, FRAME_DIGITS);
     for (size_t i = FRAME_DIGITS; i < size; i++) {
-        dst[i] = (i + 1) % LINE_BYTES == 0 ? '\n' : (char)('a' + i % 26);
+        dst[i] = letters[i % (sizeof(letters) - 1)];
+        if ((i + 1) % LINE_BYTES == 0) {
+            dst[i] = '\n';
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 #include "bench/scenario_listen.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bench/fleet.h"
@@ -300,12 +301,14 @@ static void make_subjects(struct listen_run *run)
 static void make_listeners(struct listen_run *run)
 {
     const struct msg_place *place = &run->scenario->place;
+    const unsigned subjects = run->subject_count;
+    ASSERT(subjects > 0); /* as options.c parses */
     run->all = mem_zalloc(run->listener_count, sizeof(*run->all));
     for (unsigned i = 0; i < run->listener_count; i++) {
         struct listener *l = &run->all[i];
         l->run = run;
         l->session = &run->listeners.session[i];
-        l->config = i % run->subject_count;
+        l->config = i % subjects;
         l->call.done = on_listener_answer;
         msg_config_listen(&l->listen, place, l->config, (struct span){0});
         msg_config_query(&l->query, place, l->config);
