@@ -21,7 +21,6 @@ static bool fits(const struct config_key *k)
 
 struct item *item_find(struct config *c, const struct config_key *k)
 {
-    ASSERT_ON(THREAD_CORE);
     if (!fits(k)) {
         return NULL;
     }
