@@ -1,5 +1,6 @@
 #include "base/json_out.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,6 +244,74 @@ void json_str(struct json_out *j, struct span s)
 {
     lead(j);
     put_string(j, s);
+}
+
+/* Of eight bytes those that must be escaped, by their high bits: exact for the first of them and
+ * all before it, since a borrow comes only out of a byte that is below the subtrahend itself. */
+static inline uint64_t escapes(const char *s)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t word = 0;
+    memcpy(&word, s, 8);
+    word = le64toh(word);
+    uint64_t quote = word ^ ones * '"';
+    uint64_t backslash = word ^ ones * '\\';
+    uint64_t low = (word - ones * 0x20) & ~word;
+    return (low | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & ones * 0x80;
+}
+
+size_t json_plain(struct span s)
+{
+    size_t at = 0;
+    for (; s.len - at >= 8; at += 8) {
+        uint64_t hit = escapes(s.data + at);
+        if (hit) {
+            return at + (size_t)__builtin_ctzll(hit) / 8;
+        }
+    }
+    while (at < s.len) {
+        unsigned char c = (unsigned char)s.data[at];
+        if (c < 0x20 || c == '"' || c == '\\') {
+            break;
+        }
+        at++;
+    }
+    return at;
+}
+
+/* Copy as much of s as goes out as it is; returns how much. dst has room for s and 8 more. */
+static size_t copy_plain(char *dst, struct span s)
+{
+    size_t at = 0;
+    for (; s.len - at >= 8; at += 8) {
+        memcpy(dst + at, s.data + at, 8);
+        uint64_t hit = escapes(s.data + at);
+        if (hit) {
+            return at + (size_t)__builtin_ctzll(hit) / 8;
+        }
+    }
+    size_t rest = json_plain(span_of(s.data + at, s.len - at));
+    if (rest > 0) {
+        memcpy(dst + at, s.data + at, rest);
+    }
+    return at + rest;
+}
+
+void json_str_utf8(struct json_out *j, struct span s)
+{
+    lead(j);
+    (void)room(j, s.len + s.len / 16 + 16);
+    put_char(j, '"');
+    while (s.len > 0) {
+        size_t run = copy_plain(room(j, s.len + 16), s);
+        j->len += run;
+        s = span_of(s.data + run, s.len - run);
+        if (s.len > 0) {
+            size_t covered = put_escape(j, s);
+            s = span_of(s.data + covered, s.len - covered);
+        }
+    }
+    put_char(j, '"');
 }
 
 static void put_int(struct json_out *j, int64_t n)

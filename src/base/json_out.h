@@ -53,6 +53,12 @@ void json_key_span(struct json_out *j, struct span key);
 /* A string of bytes from anywhere: escaped, and made valid UTF-8. */
 void json_str(struct json_out *j, struct span s);
 
+/* As json_str, for text that is known to be valid UTF-8: several times as fast when it is long. */
+void json_str_utf8(struct json_out *j, struct span s);
+
+/* How many bytes from the beginning of valid UTF-8 go into a JSON string as they are. */
+size_t json_plain(struct span s);
+
 /* An integer in plain decimal. */
 void json_int(struct json_out *j, int64_t n);
 

@@ -282,6 +282,54 @@ static void test_json_out__our_own_mistakes__abort(void **state)
     assert_true(aborts(not_finite));
 }
 
+/* The fast writer and the slow one agree on every valid text, wherever what must be escaped stands
+ * and however long it is. */
+static void test_json_str_utf8__is_json_str(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {
+        "a",    "\"", "\\",           "\n", "\x01",     "\x1f",
+        "\x7f", " ",  "\xE4\xB8\xAD", "z",  "\xC3\xA9", "\xF0\x9F\x98\x80"};
+    uint64_t seed = 42;
+    for (int round = 0; round < 20000; round++) {
+        char text[256];
+        size_t len = 0;
+        size_t count = (size_t)round % 50;
+        for (size_t i = 0; i < count; i++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            const char *piece = round % 3 ? pieces[(seed >> 33) % 12] : "ab";
+            memcpy(text + len, piece, strlen(piece));
+            len += strlen(piece);
+        }
+        struct json_out slow;
+        struct json_out fast;
+        json_init(&slow, 0);
+        json_init(&fast, (size_t)round % 7);
+        json_str(&slow, span_of(text, len));
+        json_str_utf8(&fast, span_of(text, len));
+        assert_true(span_eq(json_text(&slow), json_text(&fast)));
+        bool plain = json_text(&slow).len == len + 2;
+        assert_int_equal(json_plain(span_of(text, len)) == len, plain);
+        json_close(&slow);
+        json_close(&fast);
+    }
+}
+
+static void test_json_plain__stops_at_the_first(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len < 40; len++) {
+        for (size_t at = 0; at < len; at++) {
+            char text[40];
+            memset(text, 'x', sizeof(text));
+            text[at] = "\"\\\n"[at % 3];
+            text[len - 1] = at == len - 1 ? text[at] : '\x1f';
+            assert_int_equal(json_plain(span_of(text, len)), at);
+        }
+    }
+    assert_int_equal(json_plain((struct span){0}), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +338,8 @@ int main(void)
         cmocka_unit_test(test_json_str__every_byte_at_every_place__is_right),
         cmocka_unit_test(test_json_str__utf8__is_raw),
         cmocka_unit_test(test_json_str__invalid_utf8__becomes_replacement),
+        cmocka_unit_test(test_json_str_utf8__is_json_str),
+        cmocka_unit_test(test_json_plain__stops_at_the_first),
         cmocka_unit_test(test_json_int__whole_range),
         cmocka_unit_test(test_json_double__as_java_writes_them),
         cmocka_unit_test(test_json_double__reads_back_the_same),
