@@ -60,7 +60,14 @@ static void evict(struct config *c, struct item *i, struct now now)
         config_version_unref(gray[g].version);
     }
     item_set_value(c, i, cold, now);
-    atomic_fetch_add_explicit(&c->counters.evictions, 1, memory_order_relaxed);
+}
+
+void cache_clear(struct config *c, struct now now)
+{
+    while (c->cache_hand) {
+        ASSERT(c->cache_hand->dirty == 0);
+        evict(c, c->cache_hand, now);
+    }
 }
 
 enum visit { VISIT_DIRTY, VISIT_SPARED, VISIT_EVICTED };
@@ -75,6 +82,7 @@ static enum visit visit(struct config *c, struct item *i, struct now now)
         return VISIT_SPARED;
     }
     evict(c, i, now);
+    atomic_fetch_add_explicit(&c->counters.evictions, 1, memory_order_relaxed);
     return VISIT_EVICTED;
 }
 

@@ -20,4 +20,7 @@ void cache_follow(struct config *c, struct item *i, uint64_t bytes_before, uint6
 /* Go below the budget, if it is exceeded. Once a turn. True when there is more to do. */
 bool cache_trim(struct config *c, struct now now);
 
+/* All contents go; none is dirty. For config_load_tables. */
+void cache_clear(struct config *c, struct now now);
+
 #endif

@@ -70,7 +70,7 @@ void config_destroy(struct config *c)
     mem_free(c);
 }
 
-const struct config_edge *config_edge(const struct config *c)
+struct config_edge *config_edge(struct config *c)
 {
     return &c->edge;
 }
@@ -80,6 +80,7 @@ const struct config_edge *config_edge(const struct config *c)
 struct loading {
     struct config *c;
     struct now now;
+    bool is_over; /* the budget did not last for all contents */
 };
 
 static int hex_digit(char c)
@@ -126,27 +127,21 @@ static int check_row(const struct config *c, const struct repo_version *v,
     return 0;
 }
 
-static int load_version(void *arg, const struct repo_version *v, struct fail *fail)
+/* A reference to the content as it was read, if it fits its md5. Another one stays cold, and who
+ * reads it is told (load.c): one damaged content keeps no node from starting. */
+static struct buf *load_bytes(const struct repo_version *v, const uint8_t md5[CONFIG_MD5_BYTES])
 {
-    const struct loading *l = arg;
-    uint8_t md5[CONFIG_MD5_BYTES];
-    const struct item *known = item_find(l->c, &v->key);
-    int err = check_row(l->c, v, known ? known->value : NULL, fail);
-    if (!err && !md5_of(v->md5, md5)) {
-        err = fail_set(fail, E_CORRUPT, "table of configs, row %llu: \"%.*s\" is no md5",
-                       (unsigned long long)v->id, SPAN_ARG(v->md5));
+    uint8_t actual[CONFIG_MD5_BYTES];
+    if (!v->content.data || v->content.len != v->length) {
+        return NULL;
     }
-    if (err) {
-        return err;
-    }
-    struct config_version_parts parts = {
-        .type = config_type_of(v->type),
-        .length = (uint32_t)v->length,
-        .md5 = md5,
-        .modified_ms = v->modified_ms,
-        .encrypted_key = v->encrypted_key,
-    };
-    struct config_version *version = config_version_create(&parts);
+    config_md5(v->content, actual);
+    return memcmp(actual, md5, sizeof(actual)) == 0 ? buf_create(v->content) : NULL;
+}
+
+static void set_version(struct loading *l, const struct repo_version *v,
+                        struct config_version *version)
+{
     struct item *i = item_obtain(l->c, &v->key);
     struct config_value *value = NULL;
     if (span_empty(v->gray_name)) {
@@ -162,12 +157,39 @@ static int load_version(void *arg, const struct repo_version *v, struct fail *fa
         };
         value = config_value_with_gray(i->value, &gray);
     }
-    config_version_unref(version);
     item_set_value(l->c, i, value, l->now);
+}
+
+static int load_version(void *arg, const struct repo_version *v, struct fail *fail)
+{
+    struct loading *l = arg;
+    uint8_t md5[CONFIG_MD5_BYTES];
+    const struct item *known = item_find(l->c, &v->key);
+    int err = check_row(l->c, v, known ? known->value : NULL, fail);
+    if (!err && !md5_of(v->md5, md5)) {
+        err = fail_set(fail, E_CORRUPT, "table of configs, row %llu: \"%.*s\" is no md5",
+                       (unsigned long long)v->id, SPAN_ARG(v->md5));
+    }
+    if (err) {
+        return err;
+    }
+    l->is_over = l->is_over || (span_empty(v->gray_name) && !v->content.data);
+    struct buf *content = load_bytes(v, md5);
+    struct config_version_parts parts = {
+        .type = config_type_of(v->type),
+        .length = (uint32_t)v->length,
+        .md5 = md5,
+        .modified_ms = v->modified_ms,
+        .content = content,
+        .encrypted_key = v->encrypted_key,
+    };
+    struct config_version *version = config_version_create(&parts);
+    set_version(l, v, version);
+    config_version_unref(version);
+    buf_unref(content);
     return 0;
 }
 
-/* A content that does not fit its md5 stays cold: whoever reads it is told (load.c). */
 static int load_content(void *arg, const struct repo_version *v, struct fail *fail)
 {
     const struct loading *l = arg;
@@ -177,15 +199,12 @@ static int load_content(void *arg, const struct repo_version *v, struct fail *fa
         return 1;
     }
     struct item *i = item_find(c, &v->key);
-    uint8_t md5[CONFIG_MD5_BYTES];
-    config_md5(v->content, md5);
-    if (!i || !i->value || !i->value->formal || i->value->formal->content ||
-        i->value->formal->length != v->content.len ||
-        memcmp(md5, i->value->formal->md5, sizeof(md5)) != 0) {
+    struct config_version *cold = i && i->value ? i->value->formal : NULL;
+    struct buf *content = cold && !cold->content ? load_bytes(v, cold->md5) : NULL;
+    if (!content) {
         return 0;
     }
-    struct buf *content = buf_create(v->content);
-    struct config_version *hot = config_version_with(i->value->formal, content);
+    struct config_version *hot = config_version_with(cold, content);
     buf_unref(content);
     item_set_value(c, i, config_value_with_formal(i->value, hot), l->now);
     config_version_unref(hot);
@@ -195,13 +214,19 @@ static int load_content(void *arg, const struct repo_version *v, struct fail *fa
     return 0;
 }
 
+/* One walk when all contents fit. Else they are taken by age, in a second one. */
 int config_load_tables(struct config *c, struct db *db, struct now now, struct fail *fail)
 {
     ASSERT(!c->items);
-    struct loading l = {c, now};
+    struct loading l = {c, now, false};
     int err = config_repo_last_ids(db, &c->last_id, &c->last_nid, fail);
-    err = err ? err : config_repo_each(db, load_version, &l, fail);
-    return err ? err : config_repo_each_content(db, load_content, &l, fail);
+    err =
+        err ? err : config_repo_each_with(db, c->options.memory_bytes_max, load_version, &l, fail);
+    if (err || !l.is_over) {
+        return err;
+    }
+    cache_clear(c, now);
+    return config_repo_each_content(db, load_content, &l, fail);
 }
 
 /* -------------------------------------------------------------------- the log */

@@ -43,11 +43,13 @@ enum {
     NIDS_KEEP,
     HISTORY_TRIM,
     FORMAL_EACH,
+    FORMAL_EACH_WITH,
     GRAY_EACH,
     NEWEST_IDS,
     FORMAL_CONTENT,
     FORMAL_OF_KEY,
     GRAY_OF_KEY,
+    BY_IDS,
     LAST_IDS,
 };
 
@@ -118,6 +120,9 @@ static const struct db_stmt stmts[] = {
     [FORMAL_EACH] = {.name = "config_each",
                      .sql_sqlite = "SELECT " VERSION_COLUMNS " FROM config_info WHERE id > ? "
                                    "ORDER BY id LIMIT ?"},
+    [FORMAL_EACH_WITH] = {.name = "config_each_with",
+                          .sql_sqlite = "SELECT " VERSION_COLUMNS ", '', '', content "
+                                        "FROM config_info WHERE id > ? ORDER BY id LIMIT ?"},
     [GRAY_EACH] = {.name = "config_gray_each",
                    .sql_sqlite = "SELECT " VERSION_COLUMNS ", gray_name, gray_rule "
                                  "FROM config_info_gray WHERE id > ? ORDER BY id LIMIT ?"},
@@ -134,6 +139,9 @@ static const struct db_stmt stmts[] = {
     [GRAY_OF_KEY] = {.name = "config_gray_of_key",
                      .sql_sqlite = "SELECT " VERSION_COLUMNS ", gray_name, gray_rule, content "
                                    "FROM config_info_gray WHERE " KEY " ORDER BY gray_name"},
+    [BY_IDS] = {.name = "config_by_ids",
+                .sql_sqlite = "SELECT " VERSION_COLUMNS " FROM config_info WHERE id IN "
+                              "(SELECT value FROM json_each(?)) ORDER BY id"},
     [LAST_IDS] = {.name = "config_last_ids",
                   .sql_sqlite = "SELECT max(last_id, "
                                 "COALESCE((SELECT max(id) FROM config_info), 0), "
@@ -515,48 +523,92 @@ static struct repo_version read_version(struct db_query *q, bool has_gray, bool 
     return v;
 }
 
-/* One page of a walk by id. *ret_count: rows of it; *last_id moves on. */
-static int each_page(struct db *db, unsigned stmt, uint64_t *last_id, unsigned *ret_count,
-                     repo_version_fn fn, void *arg, struct fail *fail)
+/* A walk by id, in pages. */
+struct walk {
+    struct db *db;
+    unsigned stmt;
+    repo_version_fn fn;
+    void *arg;
+    uint64_t last_id;
+    unsigned count;         /* rows of the page */
+    uint64_t content_bytes; /* that may still come along */
+};
+
+/* Pass a row on. *ret_over: what follows is read without contents. */
+static int pass_row(struct walk *w, struct db_query *q, bool *ret_over, struct fail *fail)
+{
+    bool is_with = w->stmt == FORMAL_EACH_WITH;
+    struct repo_version v = read_version(q, w->stmt == GRAY_EACH, is_with);
+    if (is_with && v.content.len > w->content_bytes) {
+        v.content = (struct span){0};
+        *ret_over = true;
+    } else if (is_with) {
+        v.content.data = v.content.data ? v.content.data : "";
+        w->content_bytes -= v.content.len;
+    }
+    w->last_id = v.id;
+    w->count++;
+    return w->fn(w->arg, &v, fail);
+}
+
+static int walk_page(struct walk *w, struct fail *fail)
 {
     struct db_query *q = NULL;
-    int err = db_query(db, &stmts[stmt], &q, fail);
+    int err = db_query(w->db, &stmts[w->stmt], &q, fail);
     if (err) {
         return err;
     }
-    db_bind_int64(q, (int64_t)*last_id);
+    db_bind_int64(q, (int64_t)w->last_id);
     db_bind_int64(q, PAGE_ROWS);
     bool has_row = false;
-    unsigned count = 0;
-    while (!(err = db_step(q, &has_row, fail)) && has_row) {
-        struct repo_version v = read_version(q, stmt == GRAY_EACH, false);
-        *last_id = v.id;
-        count++;
-        err = fn(arg, &v, fail);
+    bool is_over = false;
+    w->count = 0;
+    while (!is_over && !(err = db_step(q, &has_row, fail)) && has_row) {
+        err = pass_row(w, q, &is_over, fail);
         if (err) {
             break;
         }
     }
     db_done(q);
-    *ret_count = count;
-    return err;
-}
-
-static int each_of(struct db *db, unsigned stmt, repo_version_fn fn, void *arg, struct fail *fail)
-{
-    uint64_t last_id = 0;
-    unsigned count = PAGE_ROWS;
-    int err = 0;
-    while (!err && count == PAGE_ROWS) {
-        err = each_page(db, stmt, &last_id, &count, fn, arg, fail);
+    if (is_over) {
+        w->stmt = FORMAL_EACH;
+        w->count = PAGE_ROWS; /* it was cut short: there may be more */
     }
     return err;
 }
 
+static int walk_all(struct walk *w, struct fail *fail)
+{
+    w->last_id = 0;
+    w->count = PAGE_ROWS;
+    int err = 0;
+    while (!err && w->count == PAGE_ROWS) {
+        err = walk_page(w, fail);
+    }
+    return err;
+}
+
+int config_repo_each_with(struct db *db, uint64_t content_bytes, repo_version_fn fn, void *arg,
+                          struct fail *fail)
+{
+    struct walk w = {
+        .db = db,
+        .stmt = content_bytes > 0 ? FORMAL_EACH_WITH : FORMAL_EACH,
+        .fn = fn,
+        .arg = arg,
+        .content_bytes = content_bytes,
+    };
+    int err = walk_all(&w, fail);
+    if (err) {
+        return err;
+    }
+    w.stmt = GRAY_EACH;
+    return walk_all(&w, fail);
+}
+
 int config_repo_each(struct db *db, repo_version_fn fn, void *arg, struct fail *fail)
 {
-    int err = each_of(db, FORMAL_EACH, fn, arg, fail);
-    return err ? err : each_of(db, GRAY_EACH, fn, arg, fail);
+    return config_repo_each_with(db, 0, fn, arg, fail);
 }
 
 /* A page of ids, newest first: contents are fetched by id, so that no sort carries them. */
@@ -589,13 +641,15 @@ static int newest_ids(struct db *db, struct newest *n, struct fail *fail)
     return err;
 }
 
-/* Bound already: pass each row on. Returns what fn returned, or an error. q is done. */
-static int pass_versions(struct db_query *q, repo_version_fn fn, void *arg, struct fail *fail)
+/* Bound already: pass each row on; whole: it has gray_name, gray_rule and content. Returns what fn
+ * returned, or an error. q is done. */
+static int pass_versions(struct db_query *q, bool whole, repo_version_fn fn, void *arg,
+                         struct fail *fail)
 {
     bool has_row = false;
     int err = 0;
     while (!(err = db_step(q, &has_row, fail)) && has_row) {
-        struct repo_version v = read_version(q, true, true);
+        struct repo_version v = read_version(q, whole, whole);
         err = fn(arg, &v, fail);
         if (err) {
             break;
@@ -614,7 +668,7 @@ static int pass_content(struct db *db, uint64_t id, repo_version_fn fn, void *ar
         return err;
     }
     db_bind_int64(q, (int64_t)id);
-    return pass_versions(q, fn, arg, fail);
+    return pass_versions(q, true, fn, arg, fail);
 }
 
 static int each_newest(struct db *db, repo_version_fn fn, void *arg, struct fail *fail)
@@ -658,6 +712,27 @@ int config_repo_each_content(struct db *db, repo_version_fn fn, void *arg, struc
     return err;
 }
 
+int config_repo_by_ids(struct db *db, const uint64_t *ids, size_t count, repo_version_fn fn,
+                       void *arg, struct fail *fail)
+{
+    struct db_query *q = NULL;
+    int err = db_query(db, &stmts[BY_IDS], &q, fail);
+    if (err) {
+        return err;
+    }
+    struct json_out list;
+    json_init(&list, 0);
+    json_array(&list);
+    for (size_t i = 0; i < count; i++) {
+        json_int(&list, (int64_t)ids[i]);
+    }
+    json_array_end(&list);
+    db_bind_text(q, json_text(&list));
+    err = pass_versions(q, false, fn, arg, fail);
+    json_close(&list);
+    return err;
+}
+
 int config_repo_last_ids(struct db *db, uint64_t *ret_id, uint64_t *ret_nid, struct fail *fail)
 {
     struct db_query *q = NULL;
@@ -687,7 +762,7 @@ static int versions_of_key(struct db *db, unsigned stmt, const struct config_key
         return err;
     }
     bind_key(q, key);
-    return pass_versions(q, fn, arg, fail);
+    return pass_versions(q, true, fn, arg, fail);
 }
 
 int config_repo_contents(struct db *db, const struct config_key *key, repo_version_fn fn, void *arg,

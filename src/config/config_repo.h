@@ -53,9 +53,18 @@ typedef int (*repo_version_fn)(void *arg, const struct repo_version *v, struct f
 /* Every version, formal ones first, without contents. */
 MUST_USE int config_repo_each(struct db *db, repo_version_fn fn, void *arg, struct fail *fail);
 
+/* As config_repo_each, in one walk with the contents of formal versions as long as they add up to
+ * at most content_bytes; from the first that does not fit on, content.data is NULL. */
+MUST_USE int config_repo_each_with(struct db *db, uint64_t content_bytes, repo_version_fn fn,
+                                   void *arg, struct fail *fail);
+
 /* Contents of formal versions, newest first, until fn says stop (returns 1). */
 MUST_USE int config_repo_each_content(struct db *db, repo_version_fn fn, void *arg,
                                       struct fail *fail);
+
+/* Formal versions with these ids, without contents, by id; unknown ids are skipped. */
+MUST_USE int config_repo_by_ids(struct db *db, const uint64_t *ids, size_t count,
+                                repo_version_fn fn, void *arg, struct fail *fail);
 
 /* The highest ids ever given (they are kept: rows may be gone). */
 MUST_USE int config_repo_last_ids(struct db *db, uint64_t *ret_id, uint64_t *ret_nid,
@@ -64,6 +73,9 @@ MUST_USE int config_repo_last_ids(struct db *db, uint64_t *ret_id, uint64_t *ret
 /* The versions of one config with their contents. */
 MUST_USE int config_repo_contents(struct db *db, const struct config_key *key, repo_version_fn fn,
                                   void *arg, struct fail *fail);
+
+/* A column's text; data is NULL for NULL, and only then. */
+struct span config_repo_text(struct db_query *q, unsigned column);
 
 /* Full rows, for people: search, detail, export, clone. data NULL: the column is NULL. */
 struct repo_row {

@@ -33,8 +33,9 @@ enum config_type config_type_of(struct span text)
 
 struct config_version *config_version_create(const struct config_version_parts *parts)
 {
-    struct config_version *v =
-        mem_alloc(sizeof(*v) + (parts->encrypted_key.len ? parts->encrypted_key.len : 1));
+    /* Without the struct's padding: there are very many of them. */
+    size_t size = offsetof(struct config_version, encrypted_key) + parts->encrypted_key.len;
+    struct config_version *v = mem_alloc(size);
     atomic_init(&v->refs, 1);
     v->type = parts->type;
     v->length = parts->length;
