@@ -30,7 +30,7 @@ HOMES = [
     (r"raft\.h|raft/", {"consensus"}),
     (r"sqlite3\.h|mysql|mariadb", {"store"}),
     (r"nghttp2/", {"bench"}),
-    (r".*\.pb-c\.h", {"wire", "consensus", "naming", "config", "cluster", "rpc", "bench"}),
+    (r".*\.pb-c\.h", {"wire", "consensus", "namespace", "naming", "config", "cluster", "rpc", "bench"}),
 ]
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
