@@ -293,7 +293,7 @@ def main():
     code = 1
     try:
         code = kill(args, home) or 0 if args.what == "kill" else full(args, home)
-    except Failed as e:
+    except (Failed, OSError, http.client.HTTPException) as e:
         print("failed (seed %d): %s" % (args.seed, e))
         print("  server log:\n" + harness.tail(args.log if args.what == "full" else os.path.join(home, "server.log")))
         if args.what == "kill":
