@@ -68,17 +68,6 @@ static void entry_settle(struct service *s, struct entry *e)
     instance_unref(was);
 }
 
-static void shown_append(struct service *s, struct entry *e)
-{
-    if (s->shown_count == s->shown_cap) {
-        s->shown_cap = s->shown_cap ? s->shown_cap * 2 : 4;
-        s->shown = mem_realloc(s->shown, s->shown_cap, sizeof(struct entry *));
-    }
-    e->shown_at = s->shown_count;
-    s->shown[s->shown_count++] = e;
-    s->healthy_count += e->effective->healthy;
-}
-
 /* The last one takes its place. */
 static void shown_remove(struct service *s, struct entry *e)
 {
@@ -133,7 +122,7 @@ static void chain_push(struct service *s, struct entry *e)
         shown_hand_over(s, was, e);
         return;
     }
-    shown_append(s, e);
+    service_show(s, e);
     entry_settle(s, e);
 }
 

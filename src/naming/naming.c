@@ -92,7 +92,9 @@ void naming_conn_open(struct naming *n, const struct naming_conn *conn, struct n
     }
     deadline_clear(&n->gones, &c->gone_due);
     c->conn = conn->conn;
-    c->updated_ms = now.wall_ms;
+    if (c->publication_count == 0) {
+        c->updated_ms = now.wall_ms; /* else it is replicated: apply's */
+    }
     text_set(&c->app, conn->app);
     text_set(&c->agent, conn->agent);
     text_set(&c->ip, conn->client_ip);

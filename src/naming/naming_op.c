@@ -5,48 +5,10 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "consensus/consensus.h"
-#include "naming_op.pb-c.h"
+#include "naming/naming_pack.h"
 
 #define METADATA_REMOVE_MAX INSTANCE_METADATA_MAX
 #define PORT_MAX 65535
-
-static ProtobufCBinaryData pack_span(struct span s)
-{
-    /* protobuf-c only reads it. */
-    union {
-        const char *from;
-        uint8_t *to;
-    } cast = {.from = s.data};
-    return (ProtobufCBinaryData){.len = s.len, .data = cast.to};
-}
-
-static struct span unpack_span(ProtobufCBinaryData d)
-{
-    return span_of((const char *)d.data, d.len);
-}
-
-static Nacre__ServiceName pack_name(const struct service_name *n)
-{
-    Nacre__ServiceName m = NACRE__SERVICE_NAME__INIT;
-    m.namespace_ = pack_span(n->namespace_id);
-    m.group = pack_span(n->group);
-    m.name = pack_span(n->name);
-    return m;
-}
-
-static Nacre__Pair **pack_pairs(const struct instance_pair *pairs, size_t count,
-                                struct arena *arena)
-{
-    Nacre__Pair **list = arena_alloc(arena, (count + 1) * sizeof(*list));
-    Nacre__Pair *items = arena_alloc(arena, (count + 1) * sizeof(*items));
-    for (size_t i = 0; i < count; i++) {
-        nacre__pair__init(&items[i]);
-        items[i].key = pack_span(pairs[i].key);
-        items[i].value = pack_span(pairs[i].value);
-        list[i] = &items[i];
-    }
-    return list;
-}
 
 static Nacre__Instance **pack_instances(const struct naming_op *op, struct arena *arena)
 {
@@ -54,19 +16,8 @@ static Nacre__Instance **pack_instances(const struct naming_op *op, struct arena
     Nacre__Instance **list = arena_alloc(arena, (count + 1) * sizeof(*list));
     Nacre__Instance *items = arena_alloc(arena, (count + 1) * sizeof(*items));
     for (size_t i = 0; i < count; i++) {
-        const struct instance_data *d = &op->instances[i];
-        Nacre__Instance *m = &items[i];
-        nacre__instance__init(m);
-        m->ip = pack_span(d->ip);
-        m->port = (uint32_t)d->port;
-        m->cluster = pack_span(d->cluster);
-        m->instance_id = pack_span(d->instance_id);
-        m->weight = d->weight;
-        m->healthy = d->healthy;
-        m->enabled = d->enabled;
-        m->n_metadata = d->metadata_count;
-        m->metadata = pack_pairs(d->metadata, d->metadata_count, arena);
-        list[i] = m;
+        naming_pack_instance(&items[i], &op->instances[i], arena);
+        list[i] = &items[i];
     }
     return list;
 }
@@ -87,7 +38,7 @@ static struct buf *encode_publish(const struct naming_op *op, Nacre__NamingOp m,
     arena_init(&arena, NAMING_OP_ARENA_MAX);
     Nacre__Publish p = NACRE__PUBLISH__INIT;
     p.service = name;
-    p.client = pack_span(op->client);
+    p.client = naming_pack_span(op->client);
     p.client_kind = op->client_kind;
     p.ephemeral = op->ephemeral;
     p.batch = op->batch;
@@ -107,9 +58,9 @@ static struct buf *encode_overlay(const struct naming_op *op, Nacre__NamingOp m,
     arena_init(&arena, NAMING_OP_ARENA_MAX);
     Nacre__Overlay o = NACRE__OVERLAY__INIT;
     o.service = name;
-    o.ip = pack_span(op->ip);
+    o.ip = naming_pack_span(op->ip);
     o.port = op->port;
-    o.cluster = pack_span(op->cluster);
+    o.cluster = naming_pack_span(op->cluster);
     o.remove = op->remove;
     o.has_weight = op->has_weight;
     o.weight = op->weight;
@@ -117,11 +68,11 @@ static struct buf *encode_overlay(const struct naming_op *op, Nacre__NamingOp m,
     o.enabled = op->enabled;
     o.merge_metadata = op->merge_metadata;
     o.n_metadata = op->metadata_count;
-    o.metadata = pack_pairs(op->metadata, op->metadata_count, &arena);
+    o.metadata = naming_pack_pairs(op->metadata, op->metadata_count, &arena);
     ProtobufCBinaryData *gone =
         arena_alloc(&arena, (op->metadata_remove_count + 1) * sizeof(*gone));
     for (size_t i = 0; i < op->metadata_remove_count; i++) {
-        gone[i] = pack_span(op->metadata_remove[i]);
+        gone[i] = naming_pack_span(op->metadata_remove[i]);
     }
     o.n_metadata_remove = op->metadata_remove_count;
     o.metadata_remove = gone;
@@ -143,8 +94,8 @@ static struct buf *encode_service_put(const struct naming_op *op, Nacre__NamingO
     p.ephemeral = op->ephemeral;
     p.protect_threshold = op->protect_threshold;
     p.n_metadata = op->metadata_count;
-    p.metadata = pack_pairs(op->metadata, op->metadata_count, &arena);
-    p.selector = pack_span(op->selector);
+    p.metadata = naming_pack_pairs(op->metadata, op->metadata_count, &arena);
+    p.selector = naming_pack_span(op->selector);
     m.op_case = NACRE__NAMING_OP__OP_SERVICE_PUT;
     m.service_put = &p;
     struct buf *packed = pack(&m);
@@ -157,7 +108,7 @@ static struct buf *encode_unpublish(const struct naming_op *op, Nacre__NamingOp 
 {
     Nacre__Unpublish u = NACRE__UNPUBLISH__INIT;
     u.service = name;
-    u.client = pack_span(op->client);
+    u.client = naming_pack_span(op->client);
     u.reason = op->reason;
     m.op_case = NACRE__NAMING_OP__OP_UNPUBLISH;
     m.unpublish = &u;
@@ -167,7 +118,7 @@ static struct buf *encode_unpublish(const struct naming_op *op, Nacre__NamingOp 
 static struct buf *encode_client_gone(const struct naming_op *op, Nacre__NamingOp m)
 {
     Nacre__ClientGone g = NACRE__CLIENT_GONE__INIT;
-    g.client = pack_span(op->client);
+    g.client = naming_pack_span(op->client);
     g.reason = op->reason;
     m.op_case = NACRE__NAMING_OP__OP_CLIENT_GONE;
     m.client_gone = &g;
@@ -179,7 +130,7 @@ static struct buf *encode_health(const struct naming_op *op, Nacre__NamingOp m,
 {
     Nacre__Health h = NACRE__HEALTH__INIT;
     h.service = name;
-    h.client = pack_span(op->client);
+    h.client = naming_pack_span(op->client);
     h.healthy = op->healthy;
     m.op_case = NACRE__NAMING_OP__OP_HEALTH;
     m.health = &h;
@@ -202,7 +153,7 @@ struct buf *naming_op_encode(const struct naming_op *op)
     Nacre__NamingOp m = NACRE__NAMING_OP__INIT;
     m.version = NAMING_OP_VERSION;
     m.time_ms = op->time_ms;
-    Nacre__ServiceName name = pack_name(&op->service);
+    Nacre__ServiceName name = naming_pack_name(&op->service);
     switch (op->kind) {
     case NAMING_OP_PUBLISH:
         return encode_publish(op, m, &name);
@@ -223,7 +174,7 @@ struct buf *naming_op_encode(const struct naming_op *op)
     return NULL;
 }
 
-static int check_client(struct span client, struct fail *fail)
+int naming_op_check_client(struct span client, struct fail *fail)
 {
     if (span_empty(client) || client.len > NAMING_OP_CLIENT_MAX) {
         return fail_set(fail, E_INVALID, "client id: expected 1 to %d bytes, got %zu",
@@ -265,7 +216,7 @@ static int check_pairs(const struct instance_pair *pairs, size_t count, struct f
     return 0;
 }
 
-static int check_instance(const struct instance_data *d, struct fail *fail)
+int naming_op_check_instance(const struct instance_data *d, struct fail *fail)
 {
     if (span_empty(d->ip) || span_empty(d->cluster)) {
         return fail_set(fail, E_INVALID, "instance: ip or cluster is missing");
@@ -278,7 +229,7 @@ static int check_instance(const struct instance_data *d, struct fail *fail)
 
 static int check_publish(const struct naming_op *op, struct fail *fail)
 {
-    int err = check_client(op->client, fail);
+    int err = naming_op_check_client(op->client, fail);
     if (!err) {
         err = check_kind(op, fail);
     }
@@ -287,7 +238,7 @@ static int check_publish(const struct naming_op *op, struct fail *fail)
                        op->instances_count);
     }
     for (size_t i = 0; !err && i < op->instances_count; i++) {
-        err = check_instance(&op->instances[i], fail);
+        err = naming_op_check_instance(&op->instances[i], fail);
     }
     return err;
 }
@@ -300,7 +251,7 @@ static int check_overlay(const struct naming_op *op, struct fail *fail)
         .cluster = op->cluster,
         .weight = op->has_weight ? op->weight : 1.0,
     };
-    int err = check_instance(&address, fail);
+    int err = naming_op_check_instance(&address, fail);
     if (!err && op->metadata_remove_count > METADATA_REMOVE_MAX) {
         err = fail_set(fail, E_INVALID, "keys to remove: at most %d", METADATA_REMOVE_MAX);
     }
@@ -334,10 +285,10 @@ int naming_op_check(const struct naming_op *op, struct fail *fail)
         return check_publish(op, fail);
     case NAMING_OP_UNPUBLISH:
     case NAMING_OP_CLIENT_GONE:
-        err = check_client(op->client, fail);
+        err = naming_op_check_client(op->client, fail);
         return err ? err : check_reason(op->reason, fail);
     case NAMING_OP_HEALTH:
-        return check_client(op->client, fail);
+        return naming_op_check_client(op->client, fail);
     case NAMING_OP_OVERLAY:
         return check_overlay(op, fail);
     case NAMING_OP_SERVICE_PUT:
@@ -346,28 +297,6 @@ int naming_op_check(const struct naming_op *op, struct fail *fail)
         return 0;
     }
     return fail_set(fail, E_INVALID, "operation: kind %d is unknown", (int)op->kind);
-}
-
-/* protobuf-c's allocator on an arena: what does not fit fails the unpacking. */
-static void *arena_take(void *arena, size_t size)
-{
-    return arena_try(arena, size);
-}
-
-static void arena_keep(void *arena, void *ptr)
-{
-    (void)arena;
-    (void)ptr;
-}
-
-static const struct instance_pair *unpack_pairs(Nacre__Pair **list, size_t count,
-                                                struct arena *arena)
-{
-    struct instance_pair *pairs = arena_try(arena, (count + 1) * sizeof(*pairs));
-    for (size_t i = 0; pairs && i < count; i++) {
-        pairs[i] = (struct instance_pair){unpack_span(list[i]->key), unpack_span(list[i]->value)};
-    }
-    return pairs;
 }
 
 static int damaged(struct fail *fail, const char *what)
@@ -383,20 +312,7 @@ static int decode_instances(const Nacre__Publish *p, struct arena *arena, struct
         return damaged(fail, "too many instances");
     }
     for (size_t i = 0; i < p->n_instances; i++) {
-        const Nacre__Instance *m = p->instances[i];
-        list[i] = (struct instance_data){
-            .ip = unpack_span(m->ip),
-            .cluster = unpack_span(m->cluster),
-            .instance_id = unpack_span(m->instance_id),
-            .port = m->port,
-            .weight = m->weight,
-            .healthy = m->healthy,
-            .enabled = m->enabled,
-            .ephemeral = p->ephemeral,
-            .metadata = unpack_pairs(m->metadata, m->n_metadata, arena),
-            .metadata_count = m->n_metadata,
-        };
-        if (!list[i].metadata) {
+        if (naming_unpack_instance(p->instances[i], p->ephemeral, arena, &list[i]) != 0) {
             return damaged(fail, "too much metadata");
         }
     }
@@ -408,7 +324,7 @@ static int decode_instances(const Nacre__Publish *p, struct arena *arena, struct
 static int decode_publish(const Nacre__Publish *p, struct arena *arena, struct naming_op *ret,
                           struct fail *fail)
 {
-    ret->client = unpack_span(p->client);
+    ret->client = naming_unpack_span(p->client);
     ret->client_kind = (enum client_kind)p->client_kind;
     ret->ephemeral = p->ephemeral;
     ret->batch = p->batch;
@@ -421,23 +337,23 @@ static int decode_overlay(const Nacre__Overlay *o, struct arena *arena, struct n
     if (o->port > PORT_MAX) {
         return damaged(fail, "port out of range");
     }
-    ret->ip = unpack_span(o->ip);
+    ret->ip = naming_unpack_span(o->ip);
     ret->port = (uint16_t)o->port;
-    ret->cluster = unpack_span(o->cluster);
+    ret->cluster = naming_unpack_span(o->cluster);
     ret->remove = o->remove;
     ret->has_weight = o->has_weight;
     ret->weight = o->weight;
     ret->has_enabled = o->has_enabled;
     ret->enabled = o->enabled;
     ret->merge_metadata = o->merge_metadata;
-    ret->metadata = unpack_pairs(o->metadata, o->n_metadata, arena);
+    ret->metadata = naming_unpack_pairs(o->metadata, o->n_metadata, arena);
     ret->metadata_count = o->n_metadata;
     struct span *gone = arena_try(arena, (o->n_metadata_remove + 1) * sizeof(*gone));
     if (!ret->metadata || !gone) {
         return damaged(fail, "too much metadata");
     }
     for (size_t i = 0; i < o->n_metadata_remove; i++) {
-        gone[i] = unpack_span(o->metadata_remove[i]);
+        gone[i] = naming_unpack_span(o->metadata_remove[i]);
     }
     ret->metadata_remove = gone;
     ret->metadata_remove_count = o->n_metadata_remove;
@@ -450,8 +366,8 @@ static int decode_service_put(const Nacre__ServicePut *p, struct arena *arena,
     ret->create = p->create;
     ret->ephemeral = p->ephemeral;
     ret->protect_threshold = p->protect_threshold;
-    ret->selector = unpack_span(p->selector);
-    ret->metadata = unpack_pairs(p->metadata, p->n_metadata, arena);
+    ret->selector = naming_unpack_span(p->selector);
+    ret->metadata = naming_unpack_pairs(p->metadata, p->n_metadata, arena);
     ret->metadata_count = p->n_metadata;
     return ret->metadata ? 0 : damaged(fail, "too much metadata");
 }
@@ -485,15 +401,15 @@ static int decode_kind(const Nacre__NamingOp *m, struct arena *arena, struct nam
     case NACRE__NAMING_OP__OP_PUBLISH:
         return decode_publish(m->publish, arena, ret, fail);
     case NACRE__NAMING_OP__OP_UNPUBLISH:
-        ret->client = unpack_span(m->unpublish->client);
+        ret->client = naming_unpack_span(m->unpublish->client);
         ret->reason = (enum removal_reason)m->unpublish->reason;
         return 0;
     case NACRE__NAMING_OP__OP_CLIENT_GONE:
-        ret->client = unpack_span(m->client_gone->client);
+        ret->client = naming_unpack_span(m->client_gone->client);
         ret->reason = (enum removal_reason)m->client_gone->reason;
         return 0;
     case NACRE__NAMING_OP__OP_HEALTH:
-        ret->client = unpack_span(m->health->client);
+        ret->client = naming_unpack_span(m->health->client);
         ret->healthy = m->health->healthy;
         return 0;
     case NACRE__NAMING_OP__OP_OVERLAY:
@@ -511,7 +427,7 @@ static int decode_kind(const Nacre__NamingOp *m, struct arena *arena, struct nam
 int naming_op_decode(struct span bytes, struct arena *arena, struct naming_op *ret,
                      struct fail *fail)
 {
-    ProtobufCAllocator allocator = {arena_take, arena_keep, arena};
+    ProtobufCAllocator allocator = naming_pack_allocator(arena);
     const Nacre__NamingOp *m =
         bytes.len > CONSENSUS_OP_BYTES_MAX
             ? NULL
@@ -524,11 +440,7 @@ int naming_op_decode(struct span bytes, struct arena *arena, struct naming_op *r
                         m->version, NAMING_OP_VERSION);
     }
     struct naming_op op = {.time_ms = m->time_ms};
-    const Nacre__ServiceName *name = name_of(m);
-    if (name) {
-        op.service = (struct service_name){unpack_span(name->namespace_), unpack_span(name->group),
-                                           unpack_span(name->name)};
-    }
+    op.service = naming_unpack_name(name_of(m));
     int err = decode_kind(m, arena, &op, fail);
     if (err) {
         return err;

@@ -71,6 +71,10 @@ MUST_USE struct buf *naming_op_encode(const struct naming_op *op);
  * E_INVALID  with the first value that is wrong */
 MUST_USE int naming_op_check(const struct naming_op *op, struct fail *fail);
 
+/* Parts of it, which the values of a snapshot pass too. Any negative code, with the reason. */
+MUST_USE int naming_op_check_client(struct span client, struct fail *fail);
+MUST_USE int naming_op_check_instance(const struct instance_data *d, struct fail *fail);
+
 /* Unpack into arena. E_PARSE: damaged, unknown version or kind, or a value that no admit would have
  * let through. */
 MUST_USE int naming_op_decode(struct span bytes, struct arena *arena, struct naming_op *ret,

@@ -226,6 +226,17 @@ void service_set_gone(struct naming *n, struct service *s)
     }
 }
 
+void service_show(struct service *s, struct entry *e)
+{
+    if (s->shown_count == s->shown_cap) {
+        s->shown_cap = s->shown_cap ? s->shown_cap * 2 : 4;
+        s->shown = mem_realloc(s->shown, s->shown_cap, sizeof(struct entry *));
+    }
+    e->shown_at = s->shown_count;
+    s->shown[s->shown_count++] = e;
+    s->healthy_count += e->effective->healthy;
+}
+
 static int by_name(const void *a, const void *b)
 {
     const struct service *x = *(struct service *const *)a;

@@ -215,6 +215,9 @@ void service_set_exists(struct naming *n, struct service *s, bool ephemeral);
  * removals); its view entry goes. Nobody publishes it. */
 void service_set_gone(struct naming *n, struct service *s);
 
+/* Show e, the newest of its key, behind all others. */
+void service_show(struct service *s, struct entry *e);
+
 /* The slot of ip:port in cluster; NULL when there is none. O(1). */
 struct instance_slot *instance_slot_find(const struct service *s, struct span ip, uint16_t port,
                                          struct span cluster);
