@@ -21,7 +21,7 @@ struct part_head {
 
 static struct span after(struct span s, size_t len)
 {
-    return span_of(s.data + len, s.len - len);
+    return len > 0 ? span_of(s.data + len, s.len - len) : s;
 }
 
 static struct span before(struct span s, size_t len)

@@ -109,7 +109,6 @@ static void check_form(const struct form *f)
     REQUIRE(f->count <= API_PARAMS_MAX);
     for (unsigned i = 0; i < f->count; i++) {
         struct span name = f->list[i].name;
-        struct span value = f->list[i].value;
         char *key = mem_strndup(name.data, name.len);
         bool has_nul = strlen(key) != name.len;
         struct span first = {0};

@@ -219,6 +219,7 @@ static void test_boundary__bare_or_quoted(void **state)
 static void test_boundary__missing_or_out_of_bounds__is_refused(void **state)
 {
     (void)state;
+    boundary(NULL, E_PARSE, "names no boundary");
     boundary("multipart/form-data", E_PARSE, "names no boundary");
     boundary("multipart/form-data; boundary", E_PARSE, "names no boundary");
     boundary("multipart/form-data; boundary=\"abc", E_PARSE, "names no boundary");
