@@ -1,8 +1,6 @@
 #include "store/table_writer.h"
 
-#include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/err.h"
@@ -10,6 +8,7 @@
 #include "base/thread.h"
 #include "store/applied.h"
 #include "store/db_sqlite.h"
+#include "store/written.h"
 
 #define NEVER UINT64_MAX
 
@@ -45,16 +44,6 @@ struct read_wait {
     bool is_timed;     /* since_ms is set */
 };
 
-/* What wait_durable and core share. */
-struct durable {
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t changed;
-    uint64_t written;
-    uint64_t wanted; /* the highest that somebody waits for */
-    unsigned waiters;
-    bool is_over;
-};
-
 struct table_writer {
     struct table_writer_options options;
     char *path;
@@ -64,7 +53,7 @@ struct table_writer {
     uint64_t retry_ms;      /* in WRITER_PAUSED */
     uint64_t lazy_ms;       /* when the index is written alone; 0: not set */
     uint64_t ended;         /* last entry that ended */
-    uint64_t written;       /* what the tables say; durable.written follows it */
+    uint64_t written;       /* what the tables say; shared follows it */
     uint64_t last_index;    /* last entry with writes */
     struct write_list open; /* of the entry that is being applied */
     struct write_list ended_writes;
@@ -76,7 +65,7 @@ struct table_writer {
     struct read_wait **reads_end;
     size_t reads_count;
     bool has_progressed; /* since the last turn */
-    struct durable durable;
+    struct written shared;
     /* The transaction: db-0's while WRITER_OUT. */
     struct db_job job;
     struct table_write *batch;
@@ -101,47 +90,6 @@ static void append(struct write_list *list, struct table_write *first, struct ta
     list->tail = last;
 }
 
-static void durable_init(struct durable *d, uint64_t written)
-{
-    pthread_condattr_t attr;
-    ASSERT(pthread_condattr_init(&attr) == 0);
-    ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
-    ASSERT(pthread_mutex_init(&d->lock, NULL) == 0);
-    ASSERT(pthread_cond_init(&d->changed, &attr) == 0);
-    ASSERT(pthread_condattr_destroy(&attr) == 0);
-    d->written = written;
-}
-
-static void lock(struct durable *d)
-{
-    ASSERT(pthread_mutex_lock(&d->lock) == 0);
-}
-
-static void unlock(struct durable *d)
-{
-    ASSERT(pthread_mutex_unlock(&d->lock) == 0);
-}
-
-/* Core's news for those who wait. */
-static void durable_tell(struct durable *d, uint64_t written, bool is_over)
-{
-    lock(d);
-    d->written = written;
-    d->is_over |= is_over;
-    if (d->waiters > 0) {
-        ASSERT(pthread_cond_broadcast(&d->changed) == 0);
-    }
-    unlock(d);
-}
-
-static uint64_t durable_wanted(struct durable *d)
-{
-    lock(d);
-    uint64_t wanted = d->wanted;
-    unlock(d);
-    return wanted;
-}
-
 struct table_writer *table_writer_create(const struct table_writer_options *options)
 {
     struct table_writer *t = mem_zalloc(1, sizeof *t);
@@ -151,7 +99,7 @@ struct table_writer *table_writer_create(const struct table_writer_options *opti
     t->ended = options->index;
     t->written = options->index;
     t->reads_end = &t->reads;
-    durable_init(&t->durable, options->index);
+    written_init(&t->shared, options->index);
     return t;
 }
 
@@ -171,7 +119,7 @@ static void finish_writes(struct table_writer *t, struct table_write *take_list)
 static void end_writing(struct table_writer *t)
 {
     move(t, WRITER_OVER);
-    durable_tell(&t->durable, t->written, true);
+    written_end(&t->shared);
 }
 
 void table_writer_stop(struct table_writer *t)
@@ -194,18 +142,6 @@ static struct read_wait *pop_read(struct table_writer *t)
     return r;
 }
 
-/* Wait until nobody is inside of table_writer_wait_durable. */
-static void durable_close(struct durable *d)
-{
-    lock(d);
-    while (d->waiters > 0) {
-        ASSERT(pthread_cond_wait(&d->changed, &d->lock) == 0);
-    }
-    unlock(d);
-    ASSERT(pthread_cond_destroy(&d->changed) == 0);
-    ASSERT(pthread_mutex_destroy(&d->lock) == 0);
-}
-
 void table_writer_destroy(struct table_writer *t)
 {
     if (!t) {
@@ -223,7 +159,7 @@ void table_writer_destroy(struct table_writer *t)
         job->err = fail_set(&job->fail, E_CLOSED, "the database is being closed");
         job->done(job);
     }
-    durable_close(&t->durable);
+    written_close(&t->shared);
     mem_free(t->path);
     mem_free(t);
 }
@@ -310,7 +246,7 @@ static void on_written(struct table_writer *t)
         move(t, WRITER_IDLE);
         t->trouble = (struct fail){0};
     }
-    durable_tell(&t->durable, t->written, false);
+    written_set(&t->shared, t->written);
     finish_writes(t, list);
 }
 
@@ -403,7 +339,7 @@ static bool is_index_due(struct table_writer *t)
     if (t->lazy_ms == 0) {
         t->lazy_ms = t->now_ms + TABLE_WRITER_LAZY_MS;
     }
-    return t->now_ms >= t->lazy_ms || durable_wanted(&t->durable) > t->written;
+    return t->now_ms >= t->lazy_ms || written_wanted(&t->shared) > t->written;
 }
 
 static void end_read(struct table_writer *t, struct read_wait *take_r, int err)
@@ -562,64 +498,22 @@ int table_writer_read_now(struct table_writer *t, struct db_job *take_job, struc
     return db_worker_submit(t->options.worker, take_job, fail);
 }
 
-/* Monotonic, as the condition. */
-static struct timespec after_ms(uint64_t ms)
-{
-    struct timespec at;
-    ASSERT(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
-    at.tv_sec += (time_t)(ms / 1000);
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_nsec -= 1000000000;
-        at.tv_sec++;
-    }
-    return at;
-}
-
-static int wait_written(struct durable *d, uint64_t index, uint64_t wait_ms, struct fail *fail)
-{
-    struct timespec end = after_ms(wait_ms);
-    int rc = 0;
-    int err = 0;
-    lock(d);
-    d->wanted = index > d->wanted ? index : d->wanted;
-    while (d->written < index && !d->is_over && rc == 0) {
-        rc = pthread_cond_timedwait(&d->changed, &d->lock, &end);
-    }
-    if (d->written >= index) {
-        err = 0;
-    } else if (d->is_over) {
-        err = fail_set(fail, E_CLOSED, "the tables are being closed");
-    } else {
-        err = fail_set(
-            fail, E_TIMEOUT, "the tables are at log entry %llu after %llu ms, and not at %llu",
-            (unsigned long long)d->written, (unsigned long long)wait_ms, (unsigned long long)index);
-    }
-    unlock(d);
-    return err;
-}
-
 int table_writer_wait_durable(struct table_writer *t, uint64_t index, uint64_t wait_ms,
                               struct fail *fail)
 {
     ASSERT(thread_kind() != THREAD_CORE && thread_kind() != THREAD_DB);
-    struct durable *d = &t->durable;
-    lock(d);
-    d->waiters++;
-    unlock(d);
+    /* t may go as soon as the wait is over. */
+    char *path = mem_strndup(t->path, strlen(t->path));
     struct db *db = NULL;
-    int err = wait_written(d, index, wait_ms, fail);
+    int err = written_wait(&t->shared, index, wait_ms, fail);
     if (!err) {
-        err = db_sqlite_open(t->path, &(struct db_sqlite_options){.must_exist = true}, &db, fail);
+        err = db_sqlite_open(path, &(struct db_sqlite_options){.must_exist = true}, &db, fail);
     }
     if (!err) {
         err = db_sqlite_checkpoint(db, NULL, fail);
     }
     db_destroy(db);
-    lock(d);
-    d->waiters--;
-    ASSERT(pthread_cond_broadcast(&d->changed) == 0); /* destroy may wait for it */
-    unlock(d);
+    mem_free(path);
     return err;
 }
 

@@ -40,6 +40,7 @@
 #define TABLE_WRITER_RETRY_MS 500
 #define TABLE_WRITER_LAZY_MS 1000
 #define TABLE_WRITER_READS_MAX 4096 /* that wait for the tables */
+#define TABLE_WRITER_READ_WAIT_MS 3000
 
 /* Embedded in its owner's struct, zero-initialised but for what the owner sets. */
 struct table_write {
@@ -106,7 +107,6 @@ MUST_USE int table_writer_trouble(const struct table_writer *t, struct fail *fai
  * (0: TABLE_WRITER_READ_WAIT_MS), then it ends with E_TIMEOUT.
  * On an error it stays the caller's and done is not called. What db_worker_submit says;
  * E_LIMIT  TABLE_WRITER_READS_MAX wait */
-#define TABLE_WRITER_READ_WAIT_MS 3000
 MUST_USE int table_writer_read(struct table_writer *t, struct db_job *take_job, struct fail *fail);
 
 /* Submit a job of DB_LANE_READ now, whatever waits: for what is known to be in the tables. So it is
