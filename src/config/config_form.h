@@ -52,7 +52,8 @@ MUST_USE int config_form_key(const struct api_params *p, enum config_form_style 
  * HTTP all of them 400. Returns err. */
 int config_form_refused(int err, struct fail *fail);
 
-/* Parameter tag, checked: "" when absent or blank. */
+/* Parameter tag, checked: "" when absent or blank. DIFF(long-tags): Nacos publishes tags of 13 to 16
+ * characters and fails to read them. */
 MUST_USE int config_form_tag(const struct api_params *p, struct span *ret, struct fail *fail);
 
 /* All of a publish, with the headers betaIps and casMd5; its key and content are there, the rest is
