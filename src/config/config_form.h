@@ -1,7 +1,7 @@
 /* Requests of the configuration centre as HTTP parameters: what v1 and v2 routes share.
  *
  * Names differ: v1 says tenant, config_tags, src_user; v2 says namespaceId, configTags, srcUser.
- * Either is taken where the version's own is absent (DIFF(config-names)): a v1 publish with
+ * DIFF(config-names): either is taken where the version's own is absent; a v1 publish with
  * namespaceId would otherwise land in the default namespace.
  *
  * Thread:  edge; spans point into the parameters or the call's arena.
@@ -52,8 +52,8 @@ MUST_USE int config_form_key(const struct api_params *p, enum config_form_style 
  * HTTP all of them 400. Returns err. */
 int config_form_refused(int err, struct fail *fail);
 
-/* Parameter tag, checked: "" when absent or blank. DIFF(long-tags): Nacos publishes tags of 13 to 16
- * characters and fails to read them. */
+/* Parameter tag, checked: "" when absent or blank. DIFF(long-tags): Nacos publishes tags of 13 to
+ * 16 characters and fails to read them. */
 MUST_USE int config_form_tag(const struct api_params *p, struct span *ret, struct fail *fail);
 
 /* All of a publish, with the headers betaIps and casMd5; its key and content are there, the rest is

@@ -123,8 +123,8 @@ static void mark_used(struct config_value *value)
     }
 }
 
-/* DIFF(config-fresh): the view has what an answered publish wrote; Nacos answers 404, 409 or the old
- * content for a while. */
+/* DIFF(config-fresh): the view has what an answered publish wrote; Nacos answers 404, 409 or the
+ * old content for a while. */
 HTTP_READ(config_http_read_item)
 {
     (void)fail;
