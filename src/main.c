@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "node/cli.h"
+#include "node/commands.h"
 #include "node/node.h"
 #include "node/options.h"
 
@@ -62,7 +63,27 @@ static int serve(const struct options *options, const sigset_t *signals)
     return EXIT_FINE;
 }
 
-static int run_server(const struct cli *cli)
+static int run_command(const struct cli *cli, const struct options *options)
+{
+    struct fail fail = {0};
+    return commands_run(cli, options, &fail) == 0 ? EXIT_FINE : complain(&fail, EXIT_FAILED);
+}
+
+static int run_server(const struct options *options)
+{
+    struct fail fail = {0};
+    log_set_level(level_of(options->log_level));
+    if (options->log_file[0] && log_open(options->log_file, (uint64_t)options->log_size_max) != 0) {
+        fail_set(&fail, E_IO, "cannot open the log file %s: %s", options->log_file,
+                 strerror(errno));
+        return complain(&fail, EXIT_FAILED);
+    }
+    sigset_t signals;
+    block_signals(&signals);
+    return serve(options, &signals);
+}
+
+static int run(const struct cli *cli)
 {
     struct options options;
     struct fail fail = {0};
@@ -77,16 +98,7 @@ static int run_server(const struct cli *cli)
     if (options_load(&options, &source, &fail) != 0) {
         return complain(&fail, EXIT_USAGE);
     }
-    log_set_level(level_of(options.log_level));
-    int code = EXIT_FINE;
-    if (options.log_file[0] && log_open(options.log_file, (uint64_t)options.log_size_max) != 0) {
-        fail_set(&fail, E_IO, "cannot open the log file %s: %s", options.log_file, strerror(errno));
-        code = complain(&fail, EXIT_FAILED);
-    } else {
-        sigset_t signals;
-        block_signals(&signals);
-        code = serve(&options, &signals);
-    }
+    int code = cli->command == CLI_SERVER ? run_server(&options) : run_command(cli, &options);
     options_close(&options);
     return code;
 }
@@ -107,7 +119,10 @@ int main(int argc, char **argv)
         printf("nacre " NACRE_VERSION "\n");
         return EXIT_FINE;
     case CLI_SERVER:
-        return run_server(&cli);
+    case CLI_BACKUP:
+    case CLI_RESTORE:
+    case CLI_IMPORT:
+        return run(&cli);
     }
     return EXIT_USAGE;
 }

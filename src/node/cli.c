@@ -14,6 +14,18 @@ static const struct short_form short_forms[] = {
     {"--address", "server.address", "an address, for example --address 127.0.0.1"},
 };
 
+static const struct {
+    const char *name;
+    enum cli_command command;
+    const char *operand; /* what it needs, or NULL */
+} commands[] = {
+    {"server", CLI_SERVER, NULL},
+    {"backup", CLI_BACKUP, "the file to write"},
+    {"restore", CLI_RESTORE, "the backup file"},
+    {"import", CLI_IMPORT, "the zip file of an export"},
+    {"help", CLI_HELP, NULL},
+};
+
 static int add_arg(struct cli *cli, struct span key, struct span value, struct fail *fail)
 {
     if (cli->args_count == CLI_ARGS_MAX) {
@@ -72,16 +84,66 @@ static int parse_option(int argc, char *const *argv, int *i, struct cli *cli, st
     return fail_set(fail, E_INVALID, "%s is not an option of nacre server; see nacre --help", a);
 }
 
+/* argv[1], if it is no option. */
+static int parse_command(const char *word, struct cli *cli, struct fail *fail)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(word, commands[i].name) == 0) {
+            cli->command = commands[i].command;
+            return 0;
+        }
+    }
+    return fail_set(fail, E_INVALID,
+                    "%s is not a command of nacre; this version has: server, backup, restore, "
+                    "import, help",
+                    word);
+}
+
+/* Options and operands that only one command has. True: it was one of them. */
+static bool parse_own(int argc, char *const *argv, int *i, struct cli *cli)
+{
+    const char *a = argv[*i];
+    bool has_next = *i + 1 < argc;
+    if (cli->command == CLI_RESTORE && strcmp(a, "--check") == 0) {
+        cli->check_only = true;
+        return true;
+    }
+    if (cli->command == CLI_IMPORT && has_next && strcmp(a, "--namespace") == 0) {
+        cli->namespace_id = argv[++*i];
+        return true;
+    }
+    if (cli->command == CLI_IMPORT && has_next && strcmp(a, "--policy") == 0) {
+        cli->policy = argv[++*i];
+        return true;
+    }
+    bool takes_file =
+        cli->command == CLI_BACKUP || cli->command == CLI_RESTORE || cli->command == CLI_IMPORT;
+    if (takes_file && !cli->operand && a[0] != '-') {
+        cli->operand = a;
+        return true;
+    }
+    return false;
+}
+
+static int check_operand(const struct cli *cli, struct fail *fail)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (commands[i].command == cli->command && commands[i].operand && !cli->operand) {
+            return fail_set(fail, E_INVALID, "nacre %s: expected %s after it", commands[i].name,
+                            commands[i].operand);
+        }
+    }
+    return 0;
+}
+
 int cli_parse(int argc, char *const *argv, struct cli *ret, struct fail *fail)
 {
     struct cli cli = {.command = CLI_SERVER};
     int first = 1;
     if (argc > 1 && argv[1][0] != '-') {
-        if (strcmp(argv[1], "help") == 0) {
-            cli.command = CLI_HELP;
-        } else if (strcmp(argv[1], "server") != 0) {
-            return fail_set(fail, E_INVALID,
-                            "%s is not a command of nacre; this version has: server", argv[1]);
+        int err = parse_command(argv[1], &cli, fail);
+        if (err) {
+            return err;
         }
         first = 2;
     }
@@ -94,28 +156,43 @@ int cli_parse(int argc, char *const *argv, struct cli *ret, struct fail *fail)
             cli.command = CLI_VERSION;
             break;
         }
-        int err = parse_option(argc, argv, &i, &cli, fail);
+        int err = parse_own(argc, argv, &i, &cli) ? 0 : parse_option(argc, argv, &i, &cli, fail);
         if (err) {
             return err;
         }
     }
-    *ret = cli;
-    return 0;
+    int err = check_operand(&cli, fail);
+    if (!err) {
+        *ret = cli;
+    }
+    return err;
 }
 
 void cli_help(FILE *to)
 {
     fprintf(
         to,
-        "Nacre " NACRE_VERSION ": a service registry that Nacos 2.x clients use unchanged.\n"
+        "Nacre " NACRE_VERSION
+        ": a service registry and configuration centre that Nacos 2.x clients use "
+        "unchanged.\n"
         "\n"
         "  nacre server [--port 8848] [--data DIR] [--address A] [--config FILE] [-D key=value "
         "...]\n"
+        "  nacre backup FILE [--data DIR]\n"
+        "  nacre restore FILE [--data DIR] [--check]\n"
+        "  nacre import FILE.zip [--namespace ID] [--policy ABORT|SKIP|OVERWRITE] [--port 8848]\n"
         "  nacre --help | --version\n"
         "\n"
         "The server listens on the main port (HTTP and the page under /nacos) and on main port + "
         "1000\n"
         "(gRPC of the clients). It stops on SIGTERM or SIGINT, sending its clients away first.\n"
+        "Everything it acknowledges is on disk in the data directory.\n"
+        "\n"
+        "backup writes the running node's whole state to one file; restore checks such a file and "
+        "puts\n"
+        "it into an empty data directory (--check: only checks it). import sends the zip that a "
+        "Nacos or\n"
+        "Nacre console exported to the running node.\n"
         "\n"
         "Options, later wins: default, the file given by --config or conf/application.properties "
         "in the\n"

@@ -1,7 +1,5 @@
-#include "node/core.h"
+#include "node/core_state.h"
 
-#include <pthread.h>
-#include <semaphore.h>
 #include <time.h>
 
 #include "api/dispatch.h"
@@ -9,6 +7,8 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "loop/loop.h"
+#include "namespace/namespace.h"
+#include "node/backup.h"
 #include "node/effects.h"
 
 /* Rounds of log hand-out in one turn before the loop goes round again: operations proposed by what
@@ -16,57 +16,6 @@
 #define ROUNDS_MAX 8
 /* The goodbye is a courtesy: a core that is busy this long keeps nobody from stopping. */
 #define GOODBYE_WAIT_S 1
-
-struct core {
-    struct loop *loop;
-    struct view *view;
-    struct naming *naming;
-    struct conn_table *conns;
-    struct consensus *log;
-    struct outbox out;
-    struct rpc *edge;
-    struct now now; /* of the current turn */
-    size_t settled; /* effects before this one hold no proposal any more */
-    bool leaving;   /* this turn says goodbye */
-    sem_t said_goodbye;
-    pthread_t thread;
-    bool running;
-};
-
-/* What the log hands back. */
-static void on_commit(void *self, uint64_t index, enum consensus_kind kind, struct span op,
-                      void *cookie)
-{
-    struct core *c = self;
-    (void)index;
-    if (kind == CONSENSUS_NAMING) {
-        naming_commit(c->naming, op, cookie, c->now, &c->out);
-        return;
-    }
-    /* Nobody proposes another kind yet; an entry of a newer version is a no-op here. */
-    if (cookie) {
-        struct fail why = {0};
-        fail_set(&why, E_INTERNAL, "operation of unknown kind %d in the log", (int)kind);
-        dispatch_fail(cookie, &why, &c->out);
-    }
-}
-
-static void on_entry_end(void *self, uint64_t index)
-{
-    (void)self;
-    (void)index;
-}
-
-static void on_reject(void *self, void *cookie, const struct fail *why)
-{
-    struct core *c = self;
-    if (cookie) {
-        dispatch_fail(cookie, why, &c->out);
-    }
-}
-
-static const struct consensus_ops log_ops = {
-    .on_commit = on_commit, .on_entry_end = on_entry_end, .on_reject = on_reject};
 
 static void open_conn(struct core *c, const struct conn_open *open)
 {
@@ -77,7 +26,10 @@ static void open_conn(struct core *c, const struct conn_open *open)
     }
     /* A setup that comes twice gets its ack twice and changes nothing else. */
     const struct conn_info *info = known ? NULL : conn_find(c->conns, open->peer->key);
-    if (info && span_eq(info->module, SPAN("naming"))) {
+    if (!info) {
+        return;
+    }
+    if (span_eq(info->module, SPAN("naming"))) {
         struct naming_conn conn = {
             .conn = open->peer->key,
             .id = span_str(open->peer->id),
@@ -86,6 +38,24 @@ static void open_conn(struct core *c, const struct conn_open *open)
             .agent = info->client_version,
         };
         naming_conn_open(c->naming, &conn, c->now);
+    } else if (c->config) {
+        struct config_conn conn = {
+            .conn = open->peer->key,
+            .id = span_str(open->peer->id),
+            .client_ip = info->client_ip,
+            .app = info->app,
+            .tag = conn_setup_label(&open->setup, "app_Vipserver-Tag"),
+        };
+        config_conn_open(c->config, &conn, c->now);
+    }
+}
+
+/* A connection is over, whichever features knew it. */
+static void close_conn(struct core *c, uint64_t conn, enum removal_reason reason)
+{
+    naming_conn_closed(c->naming, conn, reason, c->now, &c->out);
+    if (c->config) {
+        config_conn_closed(c->config, conn);
     }
 }
 
@@ -105,8 +75,7 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
     case CORE_CONN_CLOSED: {
         const struct conn_closed *closed = CONTAINER_OF(mail, struct conn_closed, mail);
         if (conn_unregister(c->conns, closed->peer->key)) {
-            naming_conn_closed(c->naming, closed->peer->key, REMOVAL_CONNECTION_CLOSED, now,
-                               &c->out);
+            close_conn(c, closed->peer->key, REMOVAL_CONNECTION_CLOSED);
         }
         conn_mail_free(mail);
         return;
@@ -115,12 +84,21 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
         const struct conn_ack *ack = CONTAINER_OF(mail, struct conn_ack, mail);
         if (!conn_on_ack(c->conns, ack->peer->key, &ack->ack, now)) {
             naming_ack(c->naming, ack->peer->key, &ack->ack, now);
+            if (c->config) {
+                config_ack(c->config, ack->peer->key, &ack->ack, now);
+            }
         }
         conn_mail_free(mail);
         return;
     }
+    case CORE_DB:
+        atomic_store(&c->db_mail_out, false); /* the turn collects */
+        return;
     case CORE_STOP:
         conn_reset_all(c->conns, &c->out);
+        if (c->config) {
+            config_stop(c->config, now, &c->out);
+        }
         c->leaving = true;
         mem_free(mail);
         return;
@@ -131,7 +109,7 @@ static void on_lost(void *self, uint64_t key, struct span id)
 {
     struct core *c = self;
     (void)id;
-    naming_conn_closed(c->naming, key, REMOVAL_CONNECTION_SILENT, c->now, &c->out);
+    close_conn(c, key, REMOVAL_CONNECTION_SILENT);
 }
 
 /* Move one proposal into the log. One that the log refuses is answered. */
@@ -145,15 +123,15 @@ static void propose(struct core *c, struct effect *e)
     int err = consensus_propose(c->log, e->u.propose.kind, buf_span(op), waiting, &why);
     buf_unref(op);
     if (err && waiting) {
-        dispatch_fail(waiting, &why, &c->out); /* may move the list: e is dead from here */
+        core_reject(c, waiting, &why); /* may move the list: e is dead from here */
     }
 }
 
-/* Log rounds until nothing new is proposed. True when ROUNDS_MAX was not enough: the next turn goes
- * on. */
-static bool settle(struct core *c)
+/* Log rounds until nothing new is proposed, one at least if is_due. True when ROUNDS_MAX was not
+ * enough: the next turn goes on. */
+static bool settle(struct core *c, bool is_due)
 {
-    bool again = false;
+    bool again = is_due;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         bool proposed = false;
         for (; c->settled < c->out.count; c->settled++) {
@@ -175,24 +153,148 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* The log has handed out all that earlier lives of this node committed: serve. */
+static void become_ready(struct core *c)
+{
+    c->is_ready = true;
+    if (c->options.dir) {
+        struct naming_recovery r = naming_recovered(c->naming, c->now);
+        LOG_INFO("node",
+                 "event=recovered operations=%llu services=%zu instances=%zu awaited_clients=%zu "
+                 "http_clients=%zu configs=%zu entry=%llu",
+                 (unsigned long long)r.operations, r.services, r.instances, r.awaited_clients,
+                 r.http_clients, config_stats(c->config).configs,
+                 (unsigned long long)c->entry_index);
+    }
+    if (c->options.on_ready) {
+        c->options.on_ready(c->options.self);
+    }
+}
+
+static uint64_t next_turn(const struct core *c)
+{
+    uint64_t at = earlier(naming_deadline(c->naming), conn_deadline(c->conns));
+    at = earlier(at, consensus_deadline(c->log));
+    if (c->tables) {
+        at = earlier(at, config_deadline(c->config));
+        at = earlier(at, table_writer_deadline(tables_writer(c->tables)));
+    }
+    return at;
+}
+
 static uint64_t on_turn(void *self, struct now now)
 {
     struct core *c = self;
     c->now = now;
     conn_tick(c->conns, now, &c->out, on_lost, c);
-    bool again = settle(c);
+    if (c->tables) {
+        (void)db_worker_collect(tables_worker(c->tables));
+    }
+    bool again = settle(c, true);
+    if (!c->is_ready && consensus_state(c->log).is_ready) {
+        become_ready(c);
+    }
     naming_turn(c->naming, now, &c->out);
-    again |= settle(c);
+    if (c->tables) {
+        config_turn(c->config, now, &c->out);
+    }
+    again |= settle(c, false);
+    if (c->tables) {
+        table_writer_turn(tables_writer(c->tables), now);
+    }
     effects_perform(&c->out, c->edge);
     c->settled = 0;
     if (c->leaving) {
         c->leaving = false;
         ASSERT(sem_post(&c->said_goodbye) == 0);
     }
-    return again ? now.mono_ms : earlier(naming_deadline(c->naming), conn_deadline(c->conns));
+    return again ? now.mono_ms : next_turn(c);
 }
 
 static const struct loop_ops core_loop_ops = {on_mail, on_turn};
+
+/* On a db thread: something is finished. A mailbox that is full has a turn coming anyway. */
+static void wake_for_db(void *self)
+{
+    struct core *c = self;
+    if (!atomic_exchange(&c->db_mail_out, true) && loop_post(c->loop, &c->db_mail.mail) != 0) {
+        atomic_store(&c->db_mail_out, false);
+    }
+}
+
+static void on_tables_fatal(void *self, const struct fail *why)
+{
+    struct core *c = self;
+    c->options.on_fatal(c->options.self, why);
+}
+
+static size_t count_configs(void *self, struct span namespace_id)
+{
+    const struct core *c = self;
+    return config_count_of(c->config, namespace_id);
+}
+
+static bool has_namespace(void *self, struct span id)
+{
+    const struct core *c = self;
+    return namespace_exists(c->namespaces, id);
+}
+
+/* Open the tables and make the features that live in them. */
+static int create_tables(struct core *c, struct fail *fail)
+{
+    struct tables_options options = {
+        .dir = c->options.dir,
+        .wake = wake_for_db,
+        .on_fatal = on_tables_fatal,
+        .self = c,
+    };
+    int err = tables_create(&options, &c->tables, fail);
+    if (err) {
+        return err;
+    }
+    struct namespace_options namespaces = {.count_configs = count_configs, .self = c};
+    c->namespaces = namespace_create(&namespaces, tables_writer(c->tables));
+    struct config_options config = c->options.config;
+    config.namespace_exists = has_namespace;
+    config.namespaces = c;
+    c->config = config_create(&config, c->view, tables_writer(c->tables));
+    struct db *db = tables_db(c->tables);
+    err = namespace_load_tables(c->namespaces, db, fail);
+    if (!err) {
+        err = config_load_tables(c->config, db, c->now, fail);
+    }
+    tables_loaded(c->tables);
+    return err;
+}
+
+/* The log continues what the tables hold; less of it than they hold is another log. */
+static int create_log(struct core *c, struct fail *fail)
+{
+    struct consensus_raft_options options = {
+        .dir = c->options.dir,
+        .loop = loop_uv(c->loop),
+        .snapshot_entries = c->options.snapshot_entries,
+    };
+    int err = consensus_create_raft(&options, &core_log_ops, c, &c->log, fail);
+    if (err) {
+        return err;
+    }
+    uint64_t last = consensus_state(c->log).last_index;
+    uint64_t held = tables_index(c->tables);
+    if (consensus_state(c->log).snapshot_index > 0) {
+        backup_drop_base(c->options.dir);
+    }
+    if (held > last) {
+        return fail_set(fail, E_CORRUPT,
+                        "%s stands at entry %llu, but the log in %s/log ends at entry %llu: the "
+                        "log was removed or is an older copy; put the right one back, or restore a "
+                        "backup",
+                        tables_path(c->tables), (unsigned long long)held, c->options.dir,
+                        (unsigned long long)last);
+    }
+    return 0;
+}
 
 int core_create(const struct core_options *options, struct core **ret_core, struct fail *fail)
 {
@@ -203,10 +305,28 @@ int core_create(const struct core_options *options, struct core **ret_core, stru
         return fail_set(fail, err, "the system gives no event loop");
     }
     ASSERT(sem_init(&c->said_goodbye, 0, 0) == 0);
+    c->options = *options;
+    c->db_mail.kind = CORE_DB;
+    c->now = clock_now();
     c->view = view_create();
     c->naming = naming_create(&options->naming, c->view);
     c->conns = conn_table_create(&options->conn);
-    c->log = consensus_create_memory(&log_ops, c);
+    if (options->dir) {
+        naming_replay(c->naming);
+        err = create_tables(c, fail);
+        if (!err) {
+            err = backup_load_base(c, options->dir, fail);
+        }
+        if (!err) {
+            err = create_log(c, fail);
+        }
+    } else {
+        c->log = consensus_create_memory(&core_log_ops, c);
+    }
+    if (err) {
+        core_destroy(c);
+        return err;
+    }
     *ret_core = c;
     return 0;
 }
@@ -224,10 +344,58 @@ static void drop_mail(void *self, struct mail *take_mail)
         call->deliver(call);
     } else if (mail->kind == CORE_STOP) {
         mem_free(mail);
-    } else {
+    } else if (mail->kind != CORE_DB) {
         conn_mail_free(mail);
     }
     (void)c;
+}
+
+/* What was proposed after the log had gone. */
+static void drop_proposals(struct core *c)
+{
+    struct fail why = {0};
+    fail_set(&why, E_CLOSED, "the server is stopping");
+    for (; c->settled < c->out.count; c->settled++) {
+        struct effect *e = &c->out.list[c->settled];
+        if (e->kind == EFFECT_PROPOSE) {
+            struct api_call *waiting = e->u.propose.waiting;
+            buf_unref(e->u.propose.op);
+            e->u.propose.op = NULL;
+            e->u.propose.waiting = NULL;
+            if (waiting) {
+                dispatch_fail(waiting, &why, &c->out);
+            }
+        }
+    }
+}
+
+/* Everybody who waits is answered, log first, then db threads. */
+static void answer_all(struct core *c)
+{
+    struct now now = clock_now();
+    if (c->config) {
+        config_stop(c->config, now, &c->out);
+    }
+    consensus_destroy(c->log);
+    c->log = NULL;
+    tables_destroy(c->tables);
+    c->tables = NULL;
+    if (c->config) {
+        config_stop(c->config, now, &c->out);
+    }
+    drop_proposals(c);
+    effects_perform(&c->out, c->edge);
+}
+
+/* The state goes on the thread that owned it. */
+static void drop_state(struct core *c)
+{
+    config_destroy(c->config);
+    c->config = NULL;
+    namespace_destroy(c->namespaces);
+    c->namespaces = NULL;
+    naming_destroy(c->naming);
+    c->naming = NULL;
 }
 
 void core_destroy(struct core *c)
@@ -235,9 +403,10 @@ void core_destroy(struct core *c)
     if (!c) {
         return;
     }
+    consensus_destroy(c->log); /* of a core that never ran; otherwise it has dropped its own */
+    tables_destroy(c->tables);
+    drop_state(c);
     loop_destroy(c->loop, drop_mail);
-    consensus_destroy(c->log);
-    naming_destroy(c->naming);
     conn_table_destroy(c->conns);
     view_destroy(c->view);
     outbox_close(&c->out);
@@ -250,9 +419,8 @@ static void *run(void *arg)
     struct core *c = arg;
     thread_become(THREAD_CORE, "core");
     loop_run(c->loop);
-    /* The state goes on the thread that owned it. */
-    naming_destroy(c->naming);
-    c->naming = NULL;
+    answer_all(c);
+    drop_state(c);
     return NULL;
 }
 
@@ -319,4 +487,24 @@ const struct conn_table *core_conns(struct core *c)
 struct consensus_state core_log_state(const struct core *c)
 {
     return consensus_state(c->log);
+}
+
+struct config *core_config(struct core *c)
+{
+    return c->config;
+}
+
+struct config_edge *core_config_edge(struct core *c)
+{
+    return config_edge(c->config);
+}
+
+struct namespaces *core_namespaces(struct core *c)
+{
+    return c->namespaces;
+}
+
+struct table_writer *core_tables(struct core *c)
+{
+    return c->tables ? tables_writer(c->tables) : NULL;
 }

@@ -14,6 +14,7 @@
 #include "api/core_mail.h"
 #include "api/outbox.h"
 #include "base/fail.h"
+#include "config/config.h"
 #include "conn/conn.h"
 #include "consensus/consensus.h"
 #include "naming/naming.h"
@@ -24,11 +25,24 @@ struct rpc;
 struct core_options {
     struct naming_options naming;
     struct conn_options conn;
+    struct config_options config;
+    /* The data directory, for log and tables. NULL: a log in memory and a registry alone, for
+     * tests. */
+    const char *dir;
+    unsigned snapshot_entries; /* 0: the log's default */
+    /* On core, once: everything of earlier lives is applied. May be NULL. */
+    void (*on_ready)(void *self);
+    /* Log or tables cannot go on: say why and end the process. Any thread. Not NULL with dir. */
+    void (*on_fatal)(void *self, const struct fail *why);
+    void *self;
 };
 
 struct core;
 
-/* E_IO when the system gives no loop. The log is the in-memory one. */
+/* Open or make log and tables and load what they hold; what the log has beyond it is applied when
+ * the core runs.
+ * E_IO  the system gives no loop; otherwise what log or tables say, with the file and the way out
+ */
 MUST_USE int core_create(const struct core_options *options, struct core **ret_core,
                          struct fail *fail);
 
@@ -54,5 +68,12 @@ struct view *core_view(struct core *c);
 struct naming *core_naming(struct core *c);
 const struct conn_table *core_conns(struct core *c);
 struct consensus_state core_log_state(const struct core *c);
+/* NULL without core_options.dir. */
+struct config *core_config(struct core *c);
+struct config_edge *core_config_edge(struct core *c);
+struct namespaces;
+struct namespaces *core_namespaces(struct core *c);
+struct table_writer;
+struct table_writer *core_tables(struct core *c);
 
 #endif

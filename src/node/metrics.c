@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "config/config.h"
 #include "http/http.h"
 #include "rpc/rpc.h"
+#include "store/table_writer.h"
 
 /* What the series are computed from, gathered once. */
 struct figures {
@@ -17,6 +19,9 @@ struct figures {
     const struct rpc_counters *rpc;
     const struct http_counters *http;
     struct consensus_state log;
+    struct config_stats config;
+    const struct config_counters *config_counters; /* NULL: this core has no configs */
+    struct table_writer_stats tables;
     size_t connections;
     uint64_t uptime_ms;
 };
@@ -112,10 +117,43 @@ static double beats(const struct figures *f)
 {
     return (double)atomic_load(&f->counters->beats);
 }
-static double bad_ops(const struct figures *f)
-{
-    return (double)atomic_load(&f->counters->bad_ops);
-}
+
+/* A figure of one expression. */
+#define FIGURE(name, expression)                                                                   \
+    static double name(const struct figures *f)                                                    \
+    {                                                                                              \
+        return (double)(expression);                                                               \
+    }
+#define CONFIG_COUNTER(name)                                                                       \
+    FIGURE(config_##name, f->config_counters ? atomic_load(&f->config_counters->name) : 0)
+
+FIGURE(bad_ops, atomic_load(&f->counters->bad_ops) +
+                    (f->config_counters ? atomic_load(&f->config_counters->bad_ops) : 0))
+FIGURE(config_count, f->config.configs)
+FIGURE(config_gray_count, f->config.gray)
+FIGURE(config_listens, f->config.listens)
+FIGURE(config_polls, f->config.polls)
+FIGURE(config_bytes, f->config.content_bytes)
+CONFIG_COUNTER(publishes)
+CONFIG_COUNTER(removes)
+CONFIG_COUNTER(cas_failures)
+CONFIG_COUNTER(notifies)
+CONFIG_COUNTER(notify_repeats)
+CONFIG_COUNTER(notify_given_up)
+CONFIG_COUNTER(loads)
+CONFIG_COUNTER(load_failures)
+CONFIG_COUNTER(evictions)
+CONFIG_COUNTER(refused)
+FIGURE(tables_behind, f->tables.index_applied > f->tables.index_written
+                          ? f->tables.index_applied - f->tables.index_written
+                          : 0)
+FIGURE(tables_bytes, f->tables.bytes_waiting)
+FIGURE(tables_transactions, f->tables.transactions)
+FIGURE(tables_retries, f->tables.retries)
+FIGURE(log_last, f->log.last_index)
+FIGURE(log_snapshot, f->log.snapshot_index)
+FIGURE(log_broken, f->log.broken_entries)
+FIGURE(log_full, f->log.is_full)
 static double rpc_refused(const struct figures *f)
 {
     return f->rpc ? (double)atomic_load(&f->rpc->refused) : 0;
@@ -178,6 +216,10 @@ static double resident_bytes(const struct figures *f)
     {                                                                                              \
         "nacos_monitor", "module=\"naming\",name=\"" name "\"", GAUGE, "", fn                      \
     }
+#define MONITOR_CONFIG(name, fn)                                                                   \
+    {                                                                                              \
+        "nacos_monitor", "module=\"config\",name=\"" name "\"", GAUGE, "", fn                      \
+    }
 
 /* Rows of one series stand together: Prometheus wants it so. */
 static const struct series all_series[] = {
@@ -198,6 +240,15 @@ static const struct series all_series[] = {
     MONITOR("serviceChangedEventQueueSize", zero),
     MONITOR("longConnection", connections),
     {"nacos_monitor", "module=\"core\",name=\"longConnection\"", GAUGE, "", connections},
+    MONITOR_CONFIG("configCount", config_count),
+    MONITOR_CONFIG("publish", config_publishes),
+    MONITOR_CONFIG("longPolling", config_polls),
+    MONITOR_CONFIG("notifyClientTask", config_notifies),
+    MONITOR_CONFIG("notifyTask", zero),
+    MONITOR_CONFIG("dumpTask", zero),
+    MONITOR_CONFIG("longConnection", connections),
+    {"nacos_config_subscriber", "version=\"v1\"", GAUGE, "", config_polls},
+    {"nacos_config_subscriber", "version=\"v2\"", GAUGE, "", config_listens},
     {"nacos_naming_subscriber", "version=\"v1\"", GAUGE, "", zero},
     {"nacos_naming_subscriber", "version=\"v2\"", GAUGE, "", subscriber_count},
     {"nacos_naming_publisher", "version=\"v1\"", GAUGE, "", publisher_v1},
@@ -218,6 +269,34 @@ static const struct series all_series[] = {
     {"nacre_http_refused_total", "", COUNTER, "HTTP requests without a route or over a limit.",
      http_refused},
     {"nacre_http_connections", "", GAUGE, "Open HTTP connections.", http_open},
+    {"nacre_config_gray_versions", "", GAUGE, "Beta and tag versions.", config_gray_count},
+    {"nacre_config_memory_bytes", "", GAUGE, "Config contents in memory.", config_bytes},
+    {"nacre_config_evictions_total", "", COUNTER, "Contents that left memory for the budget.",
+     config_evictions},
+    {"nacre_config_loads_total", "", COUNTER, "Contents read back from the tables.", config_loads},
+    {"nacre_config_load_failures_total", "", COUNTER, "Contents that could not be read back.",
+     config_load_failures},
+    {"nacre_config_publishes_total", "", COUNTER, "Publishes applied.", config_publishes},
+    {"nacre_config_removes_total", "", COUNTER, "Removals applied.", config_removes},
+    {"nacre_config_cas_failures_total", "", COUNTER, "Publishes whose md5 was not the stored one.",
+     config_cas_failures},
+    {"nacre_config_refused_total", "", COUNTER,
+     "Writes refused because the tables could not follow.", config_refused},
+    {"nacre_config_notices_total", "", COUNTER, "Change notices sent.", config_notifies},
+    {"nacre_config_notice_repeats_total", "", COUNTER, "Of these, repetitions.",
+     config_notify_repeats},
+    {"nacre_config_notices_given_up_total", "", COUNTER,
+     "Listeners whose connection was closed because they did not react.", config_notify_given_up},
+    {"nacre_tables_entries_behind", "", GAUGE, "Applied entries that the tables lack.",
+     tables_behind},
+    {"nacre_tables_bytes_waiting", "", GAUGE, "Bytes that wait for the tables.", tables_bytes},
+    {"nacre_tables_transactions_total", "", COUNTER, "Transactions of the log's changes.",
+     tables_transactions},
+    {"nacre_tables_retries_total", "", COUNTER, "Of these, tried again.", tables_retries},
+    {"nacre_log_last_index", "", GAUGE, "Last index of the log.", log_last},
+    {"nacre_log_snapshot_index", "", GAUGE, "Where the log was cut last.", log_snapshot},
+    {"nacre_log_broken_entries_total", "", COUNTER, "Entries that could not be read.", log_broken},
+    {"nacre_log_full", "", GAUGE, "1: the disk has no room for the log.", log_full},
     {"nacre_log_applied_index", "", GAUGE, "Last applied index of the log.", log_applied},
     {"nacre_log_bad_operations_total", "", COUNTER,
      "Operations of the log that were damaged or unknown and became no-ops.", bad_ops},
@@ -293,6 +372,11 @@ void metrics_write(const struct status *s, struct now now, struct json_out *text
         .connections = conn_count(core_conns(s->core)),
         .uptime_ms = (clock_mono_ns() - s->started_ns) / 1000000u,
     };
+    if (core_config(s->core)) {
+        f.config = config_stats(core_config(s->core));
+        f.config_counters = config_counters(core_config(s->core));
+        f.tables = table_writer_stats(core_tables(s->core));
+    }
     write_table(&f, text);
     write_removals(f.counters, text);
     write_requests(s->rpc, text);

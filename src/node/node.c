@@ -1,17 +1,25 @@
 #include "node/node.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/config_http.h"
+#include "config/config_rows.h"
 #include "console/console.h"
 #include "http/http.h"
+#include "namespace/namespace_http.h"
 #include "naming/naming_http.h"
 #include "naming/naming_rows.h"
+#include "node/control.h"
 #include "node/core.h"
 #include "node/datadir.h"
 #include "node/status.h"
@@ -24,8 +32,9 @@
 #define GRPC_PORT_OFFSET 1000
 #define HANDSHAKE_TIMEOUT_MS 15000
 #define STREAMS_PER_CONN_MAX 1024
+#define RECOVERY_REPORT_S 1
 
-enum { FEATURE_NAMING, FEATURE_STATUS, FEATURES };
+enum { FEATURE_NAMING, FEATURE_CONFIG, FEATURE_NAMESPACE, FEATURE_STATUS, FEATURES };
 
 struct node {
     const struct options *options;
@@ -33,9 +42,11 @@ struct node {
     struct core *core;
     struct rpc *rpc;
     struct http *http;
+    struct control *control;
     struct status status;
     struct api_rows features[FEATURES];
-    atomic_bool ready;
+    atomic_bool ready;      /* the log of earlier lives is applied */
+    sem_t recovered;        /* posted once with it */
     size_t connections_max; /* what the file limit lets us take */
     size_t http_connections_max;
     bool has_datadir, rpc_started, http_started;
@@ -82,7 +93,26 @@ static int fit_connections(struct node *n, struct fail *fail)
     return 0;
 }
 
-static struct core_options make_core_options(const struct node *n)
+static void on_ready(void *self)
+{
+    struct node *n = self;
+    atomic_store(&n->ready, true);
+    ASSERT(sem_post(&n->recovered) == 0);
+}
+
+/* Log and disk contradict each other or do not answer: nothing that is said from now on could be
+ * kept, so nothing is said. */
+static void on_fatal(void *self, const struct fail *why)
+{
+    (void)self;
+    LOG_ERROR("node",
+              "event=fatal reason=\"%s\" meaning=\"the node ends, so that it acknowledges "
+              "nothing that it cannot keep\"",
+              fail_text(why));
+    _exit(1);
+}
+
+static struct core_options make_core_options(struct node *n)
 {
     const struct options *o = n->options;
     return (struct core_options){
@@ -102,6 +132,7 @@ static struct core_options make_core_options(const struct node *n)
                 .empty_service_ms = (uint32_t)o->empty_service_ms,
                 .clean_interval_ms = (uint32_t)o->clean_interval_ms,
                 .overlay_expire_ms = (uint32_t)o->overlay_expire_ms,
+                .restart_grace_ms = (uint32_t)o->restart_grace_ms,
             },
         .conn =
             {
@@ -109,6 +140,23 @@ static struct core_options make_core_options(const struct node *n)
                 .max_per_ip = (size_t)o->connections_max_per_ip,
                 .persistent_by_grpc = true,
             },
+        .config =
+            {
+                .memory_bytes_max = (uint64_t)o->config_memory_max,
+                .content_chars_max = (uint32_t)o->config_content_max,
+                .gray_max = (uint32_t)o->config_gray_max,
+                .history_days = (uint32_t)o->config_history_days,
+                .notify_retry_ms = 1000,
+                .notify_tries_max = (uint32_t)o->config_notify_tries,
+                .poll_hold_least_ms = 10000,
+                .polls_max = (uint32_t)o->config_polls_max,
+                .listens_max = (uint32_t)o->config_listens_max,
+            },
+        .dir = o->data_dir,
+        .snapshot_entries = (unsigned)o->log_snapshot_entries,
+        .on_ready = on_ready,
+        .on_fatal = on_fatal,
+        .self = n,
     };
 }
 
@@ -119,6 +167,14 @@ static void list_features(struct node *n)
     naming->http = naming_http_rows(&naming->http_count);
     naming->read_self = core_view(n->core);
     naming->admit_self = core_naming(n->core);
+    struct api_rows *config = &n->features[FEATURE_CONFIG];
+    config->rpc = config_rpc_rows(&config->rpc_count);
+    config->http = config_http_rows(&config->http_count);
+    config->read_self = core_config_edge(n->core);
+    config->admit_self = core_config(n->core);
+    struct api_rows *namespaces = &n->features[FEATURE_NAMESPACE];
+    namespaces->http = namespace_http_rows(&namespaces->http_count);
+    namespaces->admit_self = core_namespaces(n->core);
     struct api_rows *status = &n->features[FEATURE_STATUS];
     status->http = status_rows(&status->http_count);
     status->read_self = &n->status;
@@ -206,24 +262,46 @@ static int start_all(struct node *n, struct fail *fail)
     return start_http(n, fail);
 }
 
+/* Requests are answered "starting" until the log is applied; whoever started the node waits. */
+static void await_recovery(struct node *n)
+{
+    struct timespec until = {0};
+    uint64_t begun = clock_mono_ns();
+    clock_gettime(CLOCK_REALTIME, &until);
+    do {
+        until.tv_sec += RECOVERY_REPORT_S;
+        if (sem_timedwait(&n->recovered, &until) == 0) {
+            return;
+        }
+        LOG_INFO("node", "event=recovering since_s=%.0f meaning=\"the log is being applied\"",
+                 (double)(clock_mono_ns() - begun) / 1e9);
+    } while (true);
+}
+
 int node_start(const struct options *options, struct node **ret_node, struct fail *fail)
 {
     uint64_t begun = clock_mono_ns();
     struct node *n = mem_zalloc(1, sizeof(*n));
     n->options = options;
+    ASSERT(sem_init(&n->recovered, 0, 0) == 0);
     int err = start_all(n, fail);
     if (err) {
         node_stop(n);
         return err;
     }
-    atomic_store(&n->ready, true);
+    await_recovery(n);
+    err = control_start(options->data_dir, n->core, &n->control, fail);
+    if (err) {
+        node_stop(n);
+        return err;
+    }
     LOG_INFO("node",
              "event=ready http=%u grpc=%u data=%s context=%s version=" NACRE_VERSION
              " started_in_ms=%.1f",
              node_http_port(n), node_grpc_port(n), options->data_dir, options->context_path,
              (double)(clock_mono_ns() - begun) / 1e6);
     LOG_WARN("node", "event=open_access authentication=off "
-                     "meaning=\"everyone who reaches these ports may register and read\"");
+                     "meaning=\"everyone who reaches these ports may read and change everything\"");
     *ret_node = n;
     return 0;
 }
@@ -239,6 +317,7 @@ void node_stop(struct node *take_node)
         LOG_INFO("node", "event=stopping grace_ms=%u", grace);
         core_say_goodbye(n->core);
     }
+    control_stop(n->control);
     if (n->rpc_started) {
         rpc_stop(n->rpc, grace);
     }
@@ -258,6 +337,7 @@ void node_stop(struct node *take_node)
     if (n->has_datadir) {
         datadir_close(&n->datadir);
     }
+    ASSERT(sem_destroy(&n->recovered) == 0);
     mem_free(n);
 }
 

@@ -52,6 +52,15 @@ struct options {
     int64_t empty_service_ms;
     int64_t clean_interval_ms;
     int64_t overlay_expire_ms;
+    int64_t restart_grace_ms;
+    int64_t config_memory_max;
+    int64_t config_content_max;
+    int64_t config_gray_max;
+    int64_t config_history_days;
+    int64_t config_notify_tries;
+    int64_t config_polls_max;
+    int64_t config_listens_max;
+    int64_t log_snapshot_entries;
     int64_t stop_grace_ms;
     bool auth_enabled;
     bool tls_enabled;

@@ -107,7 +107,8 @@ static int read_readiness_v2(void *self, struct api_call *call, struct now now, 
 
 static bool log_takes_writes(const struct status *s)
 {
-    return core_log_state(s->core).role == CONSENSUS_LEADER;
+    struct consensus_state log = core_log_state(s->core);
+    return log.role == CONSENSUS_LEADER && log.is_ready && !log.is_full;
 }
 
 static int admit_readiness(void *self, struct api_call *call, struct now now, struct outbox *out,

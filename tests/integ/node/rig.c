@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -34,6 +35,7 @@
 struct rig {
     struct options options;
     struct node *node;
+    const char *const *settings;
     char dir[64];
     char texts[SETTINGS_MAX + 3][256];
 };
@@ -82,21 +84,17 @@ static void make_dir(char dir[64])
     ASSERT(mkdtemp(dir) != NULL);
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
 static void remove_dir(const char *dir)
 {
-    DIR *d = opendir(dir);
-    if (!d) {
-        perror(dir);
-        ASSERT(!"the directory that was made");
-    }
-    const struct dirent *e = NULL;
-    while ((e = readdir(d)) != NULL) {
-        if (e->d_name[0] != '.') {
-            (void)unlinkat(dirfd(d), e->d_name, 0);
-        }
-    }
-    (void)closedir(d);
-    (void)rmdir(dir);
+    ASSERT(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 static void load(struct rig *r, const char *const *settings, uint16_t port)
@@ -123,6 +121,21 @@ static void load(struct rig *r, const char *const *settings, uint16_t port)
     }
 }
 
+/* Other processes may be quicker with a port. */
+static void start(struct rig *r)
+{
+    struct fail fail = {0};
+    for (int i = 0; i < STARTS_MAX; i++) {
+        load(r, r->settings, pick_port());
+        if (node_start(&r->options, &r->node, &fail) == 0) {
+            return;
+        }
+        options_close(&r->options);
+    }
+    (void)fprintf(stderr, "%s\n", fail_text(&fail));
+    ASSERT(!"a node that starts");
+}
+
 struct rig *rig_start(const char *const *settings)
 {
     if (thread_kind() == THREAD_NONE) {
@@ -131,17 +144,21 @@ struct rig *rig_start(const char *const *settings)
     }
     struct rig *r = calloc(1, sizeof(*r));
     make_dir(r->dir);
-    struct fail fail = {0};
-    for (int i = 0; i < STARTS_MAX; i++) {
-        load(r, settings, pick_port());
-        if (node_start(&r->options, &r->node, &fail) == 0) {
-            return r;
-        }
-        options_close(&r->options);
-    }
-    (void)fprintf(stderr, "%s\n", fail_text(&fail));
-    ASSERT(!"a node that starts");
-    return NULL;
+    r->settings = settings;
+    start(r);
+    return r;
+}
+
+void rig_restart(struct rig *r)
+{
+    node_stop(r->node);
+    options_close(&r->options);
+    start(r);
+}
+
+const char *rig_dir(const struct rig *r)
+{
+    return r->dir;
 }
 
 void rig_stop(struct rig *r)
@@ -202,7 +219,7 @@ static void become_server(const struct command *m, unsigned files)
 {
     struct rlimit limit = {.rlim_cur = files, .rlim_max = files};
     if (chdir(m->data) == 0) {
-        int log = open("log", O_WRONLY | O_CREAT | O_APPEND, 0600);
+        int log = open("out", O_WRONLY | O_CREAT | O_APPEND, 0600);
         if (log >= 0 && dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0 &&
             close(log) == 0 && setrlimit(RLIMIT_NOFILE, &limit) == 0) {
             (void)execv(m->argv[0], m->argv);

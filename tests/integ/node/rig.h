@@ -16,6 +16,13 @@ struct rig;
 /* Start a node. settings: "key=value", ended by NULL; may be NULL. */
 struct rig *rig_start(const char *const *settings);
 
+/* Stop it in order and start it again on what it left, on other ports. settings of rig_start still
+ * exist. */
+void rig_restart(struct rig *r);
+
+/* Its data directory. */
+const char *rig_dir(const struct rig *r);
+
 /* Stop it and remove its directory. */
 void rig_stop(struct rig *r);
 

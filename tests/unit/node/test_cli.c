@@ -66,6 +66,27 @@ static void test_bad__says_what_to_write(void **state)
     assert_int_equal(PARSE(&cli, &fail, "nacre", "server", "--config"), E_INVALID);
 }
 
+static void test_commands__beside_the_server__take_their_file(void **state)
+{
+    (void)state;
+    struct cli cli;
+    struct fail fail = {0};
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "backup", "--data", "d", "f"), 0);
+    assert_int_equal(cli.command, CLI_BACKUP);
+    assert_string_equal(cli.operand, "f");
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "restore", "f", "--check"), 0);
+    assert_true(cli.check_only);
+    assert_int_equal(
+        PARSE(&cli, &fail, "nacre", "import", "z", "--namespace", "n", "--policy", "SKIP"), 0);
+    assert_string_equal(cli.namespace_id, "n");
+    assert_string_equal(cli.policy, "SKIP");
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "backup"), E_INVALID);
+    assert_non_null(strstr(fail.text, "the file to write"));
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "backup", "f", "g"), E_INVALID);
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "server", "--check"), E_INVALID);
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "import", "z", "--policy"), E_INVALID);
+}
+
 static void test_options__too_many__are_refused(void **state)
 {
     (void)state;
@@ -101,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_options__all_forms__become_keys),
         cmocka_unit_test(test_help_and_version__win_anywhere),
         cmocka_unit_test(test_bad__says_what_to_write),
+        cmocka_unit_test(test_commands__beside_the_server__take_their_file),
         cmocka_unit_test(test_options__too_many__are_refused),
         cmocka_unit_test(test_help__names_commands_and_options),
     };

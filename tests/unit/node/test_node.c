@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -97,13 +98,18 @@ static void place_open(struct place *p, uint16_t port, const char *dir, const ch
     assert_int_equal(options_load(&p->options, &source, &fail), 0);
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
 static void place_close(struct place *p, bool keep_dir)
 {
-    char lock[80];
-    snprintf(lock, sizeof(lock), "%s/lock", p->dir);
     if (!keep_dir) {
-        (void)unlink(lock);
-        assert_int_equal(rmdir(p->dir), 0);
+        assert_int_equal(nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
     }
     options_close(&p->options);
 }

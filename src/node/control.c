@@ -1,0 +1,261 @@
+#include "node/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/span.h"
+#include "base/thread.h"
+#include "node/backup.h"
+
+#define BACKLOG 4
+#define PROGRESS_MS 500
+
+struct control {
+    struct core *core;
+    int dir_fd;
+    int listen_fd;
+    int stop_pipe[2]; /* written once: the thread ends */
+    pthread_t thread;
+    bool running;
+};
+
+/* A socket's name may have 107 bytes; a directory's may have more: reach it through its
+ * descriptor. */
+static struct sockaddr_un address_of(int dir_fd)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/" CONTROL_FILE, dir_fd);
+    return at;
+}
+
+static void say_line(int fd, const char *what, const char *text)
+{
+    char line[CONTROL_LINE_MAX];
+    int len = snprintf(line, sizeof(line), "%s %s\n", what, text);
+    if (len > 0) {
+        size_t n = (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1;
+        (void)send(fd, line, n, MSG_NOSIGNAL); /* a client that is gone hears nothing */
+    }
+}
+
+/* One line without its end. False: none came in time, or it is too long. */
+static bool read_line(int fd, char line[CONTROL_LINE_MAX])
+{
+    size_t used = 0;
+    while (used < CONTROL_LINE_MAX - 1) {
+        ssize_t got = recv(fd, line + used, 1, 0);
+        if (got <= 0) {
+            return false;
+        }
+        if (line[used] == '\n') {
+            line[used] = '\0';
+            return true;
+        }
+        used++;
+    }
+    return false;
+}
+
+struct telling {
+    int fd;
+    uint64_t next_ms;
+};
+
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+    struct telling *t = arg;
+    uint64_t now = clock_mono_ms();
+    if (now < t->next_ms) {
+        return;
+    }
+    t->next_ms = now + PROGRESS_MS;
+    char text[64];
+    snprintf(text, sizeof(text), "%.0f %%", total ? 100.0 * (double)done / (double)total : 100.0);
+    say_line(t->fd, "progress", text);
+}
+
+static void do_backup(struct control *c, int fd, const char *file)
+{
+    struct fail fail = {0};
+    struct telling telling = {.fd = fd};
+    uint64_t bytes = 0;
+    char text[CONTROL_LINE_MAX - 16];
+    if (file[0] != '/') {
+        say_line(fd, "error", "backup: expected an absolute file name");
+        return;
+    }
+    if (backup_write(c->core, file, on_progress, &telling, &bytes, &fail) != 0) {
+        LOG_WARN("node", "event=backup_failed file=%s reason=\"%s\"", file, fail_text(&fail));
+        say_line(fd, "error", fail_text(&fail));
+        return;
+    }
+    LOG_INFO("node", "event=backup file=%s bytes=%llu", file, (unsigned long long)bytes);
+    snprintf(text, sizeof(text), "%s: %llu bytes", file, (unsigned long long)bytes);
+    say_line(fd, "done", text);
+}
+
+static void serve(struct control *c, int fd)
+{
+    char line[CONTROL_LINE_MAX];
+    struct timeval idle = {.tv_sec = CONTROL_IDLE_S};
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof(idle));
+    if (!read_line(fd, line)) {
+        return;
+    }
+    struct span rest = span_str(line);
+    struct span verb = span_cut(&rest, ' ');
+    if (span_eq(verb, SPAN("backup"))) {
+        do_backup(c, fd, rest.data ? rest.data : "");
+    } else {
+        say_line(fd, "error", "unknown command; this node knows: backup FILE");
+    }
+}
+
+static void *run(void *arg)
+{
+    struct control *c = arg;
+    thread_become(THREAD_NONE, "control");
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = c->listen_fd, .events = POLLIN},
+                                {.fd = c->stop_pipe[0], .events = POLLIN}};
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+            return NULL;
+        }
+        if (fds[1].revents) {
+            return NULL;
+        }
+        int fd = fds[0].revents ? accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+        if (fd >= 0) {
+            serve(c, fd);
+            (void)close(fd);
+        }
+    }
+}
+
+static int listen_in(struct control *c, const char *dir, struct fail *fail)
+{
+    c->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->dir_fd < 0 || c->listen_fd < 0 || pipe2(c->stop_pipe, O_CLOEXEC) != 0) {
+        return fail_set(fail, E_IO, "%s/" CONTROL_FILE ": %s", dir, strerror(errno));
+    }
+    struct sockaddr_un at = address_of(c->dir_fd);
+    (void)unlinkat(c->dir_fd, CONTROL_FILE, 0); /* of a node that was killed; ours is the lock */
+    if (bind(c->listen_fd, (struct sockaddr *)(void *)&at, sizeof(at)) != 0 ||
+        fchmodat(c->dir_fd, CONTROL_FILE, 0600, 0) != 0 || listen(c->listen_fd, BACKLOG) != 0) {
+        return fail_set(fail, E_IO, "%s/" CONTROL_FILE ": %s", dir, strerror(errno));
+    }
+    return 0;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+int control_start(const char *dir, struct core *core, struct control **ret, struct fail *fail)
+{
+    struct control *c = mem_zalloc(1, sizeof(*c));
+    *c = (struct control){.core = core, .dir_fd = -1, .listen_fd = -1, .stop_pipe = {-1, -1}};
+    int err = listen_in(c, dir, fail);
+    if (!err) {
+        err = thread_start(&c->thread, run, c);
+        if (err) {
+            (void)fail_set(fail, err, "the system gives no thread for the control socket");
+        }
+    }
+    if (err) {
+        control_stop(c);
+        return err;
+    }
+    c->running = true;
+    *ret = c;
+    return 0;
+}
+
+void control_stop(struct control *take_control)
+{
+    struct control *c = take_control;
+    if (!c) {
+        return;
+    }
+    if (c->running) {
+        (void)!write(c->stop_pipe[1], "x", 1);
+        pthread_join(c->thread, NULL);
+        (void)unlinkat(c->dir_fd, CONTROL_FILE, 0);
+    }
+    close_fd(c->listen_fd);
+    close_fd(c->stop_pipe[0]);
+    close_fd(c->stop_pipe[1]);
+    close_fd(c->dir_fd);
+    mem_free(c);
+}
+
+static int connect_to(const char *dir, int *ret_fd, struct fail *fail)
+{
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0) {
+        return fail_set(fail, E_NOT_FOUND, "data directory %s: %s", dir, strerror(errno));
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un at = address_of(dir_fd);
+    int err = 0;
+    if (fd < 0 || connect(fd, (struct sockaddr *)(void *)&at, sizeof(at)) != 0) {
+        err = fail_set(fail, E_NOT_FOUND,
+                       "no node runs on %s (%s); start it, or give its directory with --data", dir,
+                       strerror(errno));
+        close_fd(fd);
+        fd = -1;
+    }
+    (void)close(dir_fd);
+    *ret_fd = fd;
+    return err;
+}
+
+int control_ask(const char *dir, const char *command, FILE *say, struct fail *fail)
+{
+    char line[CONTROL_LINE_MAX];
+    int fd = -1;
+    int err = connect_to(dir, &fd, fail);
+    if (err) {
+        return err;
+    }
+    int len = snprintf(line, sizeof(line), "%s\n", command);
+    if (len < 0 || (size_t)len >= sizeof(line) ||
+        send(fd, line, (size_t)len, MSG_NOSIGNAL) != len) {
+        (void)close(fd);
+        return fail_set(fail, E_IO, "cannot talk to the node on %s", dir);
+    }
+    err = fail_set(fail, E_CLOSED, "the node on %s went away before it was done", dir);
+    while (read_line(fd, line)) {
+        struct span rest = span_str(line);
+        struct span what = span_cut(&rest, ' ');
+        if (span_eq(what, SPAN("error"))) {
+            err = fail_set(fail, E_INVALID, "%.*s", SPAN_ARG(rest));
+            break;
+        }
+        fprintf(say, "%.*s\n", SPAN_ARG(rest));
+        if (span_eq(what, SPAN("done"))) {
+            err = 0;
+            break;
+        }
+    }
+    (void)close(fd);
+    return err;
+}

@@ -1,0 +1,52 @@
+/* The core's inside, shared by core.c (mails, turns, life) and core_log.c (what the log says).
+ *
+ * Thread:  core, but for what core.h says.
+ */
+#ifndef NACRE_NODE_CORE_STATE_H
+#define NACRE_NODE_CORE_STATE_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "node/core.h"
+#include "node/tables.h"
+
+struct loop;
+
+struct core {
+    struct core_options options; /* its texts are the caller's */
+    struct loop *loop;
+    struct view *view;
+    struct naming *naming;
+    struct conn_table *conns;
+    struct consensus *log;
+    /* NULL with a log in memory */
+    struct tables *tables;
+    struct namespaces *namespaces;
+    struct config *config;
+    uint64_t entry_index; /* the last entry that was applied whole */
+    struct outbox out;
+    struct rpc *edge;
+    struct now now; /* of the current turn */
+    size_t settled; /* effects before this one hold no proposal any more */
+    bool is_ready;  /* all of earlier lives is applied */
+    bool leaving;   /* this turn says goodbye */
+    sem_t said_goodbye;
+    struct core_mail db_mail; /* wakes the loop for what db threads have finished */
+    atomic_bool db_mail_out;
+    pthread_t thread;
+    bool running;
+};
+
+/* What the core does with what the log says. */
+extern const struct consensus_ops core_log_ops;
+
+/* Answer a call whose operation is not going to be committed by it. */
+void core_reject(struct core *c, struct api_call *take_call, const struct fail *why);
+
+/* Become what a snapshot's or a backup's sections say. Before the log is handed out, or from it. */
+struct byte_source;
+MUST_USE int core_load_sections(struct core *c, const struct byte_source *from, struct fail *fail);
+
+#endif

@@ -1,0 +1,73 @@
+#include "node/control.h"
+
+#include "disk_rig.h"
+#include "node/backup.h"
+
+static void ask(const struct disk *d, const char *command, int expected, const char *text)
+{
+    char *said = NULL;
+    size_t size = 0;
+    struct fail fail = {0};
+    FILE *say = open_memstream(&said, &size);
+    assert_non_null(say);
+    assert_int_equal(control_ask(d->dir, command, say, &fail), expected);
+    assert_int_equal(fclose(say), 0);
+    assert_non_null(strstr(expected ? fail.text : said, text));
+    free(said);
+}
+
+static void test_backup__over_the_socket__is_written_and_told(void **state)
+{
+    (void)state;
+    struct disk d;
+    struct control *c = NULL;
+    struct fail fail = {0};
+    char command[160];
+    char file[128];
+    disk_init(&d);
+    assert_int_equal(disk_start(&d, &fail), 0);
+    assert_int_equal(disk_publish(&d, "a", "one"), 0);
+    assert_int_equal(control_start(d.dir, d.core, &c, &fail), 0);
+    struct stat st = {0};
+    assert_int_equal(stat(disk_path(&d, CONTROL_FILE, file), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    snprintf(command, sizeof(command), "backup %s", disk_path(&d, "b", file));
+    ask(&d, command, 0, "bytes");
+    assert_int_equal(backup_check(file, NULL, &fail), 0);
+    ask(&d, command, E_INVALID, "exists already");
+    ask(&d, "backup relative", E_INVALID, "absolute");
+    ask(&d, "dance", E_INVALID, "unknown command");
+    control_stop(c);
+    ask(&d, command, E_NOT_FOUND, "no node runs");
+    control_stop(NULL);
+    disk_close(&d);
+}
+
+static void test_start__a_socket_of_a_killed_node__is_replaced(void **state)
+{
+    (void)state;
+    struct disk d;
+    struct control *c = NULL;
+    struct fail fail = {0};
+    char path[128];
+    disk_init(&d);
+    assert_int_equal(disk_start(&d, &fail), 0);
+    FILE *f = fopen(disk_path(&d, CONTROL_FILE, path), "we");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(control_start(d.dir, d.core, &c, &fail), 0);
+    ask(&d, "dance", E_INVALID, "unknown command");
+    control_stop(c);
+    assert_int_equal(control_start("/nowhere", d.core, &c, &fail), E_IO);
+    disk_close(&d);
+}
+
+int main(void)
+{
+    thread_become(THREAD_MAIN, "test");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_backup__over_the_socket__is_written_and_told),
+        cmocka_unit_test(test_start__a_socket_of_a_killed_node__is_replaced),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
