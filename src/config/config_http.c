@@ -73,6 +73,17 @@ static HTTP_DECODE(decode_configs_delete)
 }
 
 static const struct api_row routes[] = {
+    ROW("/v1/cs/configs/listener", API_POST, READS, V1, config_http_decode_poll, NULL,
+        config_http_admit_poll),
+    ROW("/v1/cs/configs/listener", API_GET, READS, V1, config_http_decode_who, NULL,
+        config_http_admit_who),
+    ROW("/v1/cs/listener", API_GET, READS, V1, config_http_decode_who_ip, NULL,
+        config_http_admit_who_ip),
+    /* DIFF(watchers-need-read): Nacos shows these two to everybody. */
+    ROW("/v1/cs/communication/configWatchers", API_GET, READS, V1, config_http_decode_watchers,
+        NULL, config_http_admit_who),
+    ROW("/v1/cs/communication/watcherConfigs", API_GET, READS, V1, config_http_decode_watched, NULL,
+        config_http_admit_who_ip),
     ROW(CONFIGS, API_POST, WRITES, V1, decode_configs_post, config_http_read_publish,
         config_http_admit_publish),
     ROW(CONFIGS, API_GET, READS, V1, decode_configs_get, config_http_read_item,

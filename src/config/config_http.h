@@ -45,4 +45,14 @@ HTTP_ADMIT(config_http_admit_remove);
 HTTP_DECODE(config_http_decode_beta_stop);
 HTTP_ADMIT(config_http_admit_beta_stop);
 
+/* config_http_listen.c: long polls, and who listens. */
+HTTP_DECODE(config_http_decode_poll);
+HTTP_ADMIT(config_http_admit_poll);
+HTTP_DECODE(config_http_decode_who);
+HTTP_DECODE(config_http_decode_watchers);
+HTTP_ADMIT(config_http_admit_who);
+HTTP_DECODE(config_http_decode_who_ip);
+HTTP_DECODE(config_http_decode_watched);
+HTTP_ADMIT(config_http_admit_who_ip);
+
 #endif

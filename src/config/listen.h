@@ -1,10 +1,10 @@
 /* Listeners over gRPC: who listens to what with which md5, and change notices.
  *
  * A notice is repeated after notify_retry_ms, 3, 10 (then every 10) seconds until the client has
- * listened again or read with what is now the md5 of its version (the Go SDK loses a push that
- * arrives during its previous listen round), at most notify_tries_max times; a newer change starts
- * over. It goes only to listeners whose own version's md5 differs from what they hold
- * (DIFF(notify-own-version)), after the view serves the new one.
+ * listened again or read with what is now the md5 of its version (DIFF(notify-until-read): the
+ * Go SDK loses a push that arrives during its previous listen round), at most notify_tries_max
+ * times; a newer change starts over. It goes only to listeners whose own version's md5 differs from
+ * what they hold (DIFF(notify-own-version)), after the view serves the new one.
  *
  * What a client holds is what it listened with, or read because it was told (caller.notified). As
  * soon as it was told of a change, by a notice or in the answer of a listen, it may hold anything

@@ -3,9 +3,11 @@
  *
  * Thread:  core only.
  * Owns:    each held call until it is answered.
- * Limits:  polls_max held (E_LIMIT, 503); LISTEN_CONTEXTS_MAX keys each, POLL_KEYS_MAX of all.
+ * Short:   DIFF(short-poll-body): the result for clients from 2.0.4 on is the body.
+ * Limits:  DIFF(bounded-polls): polls_max are held (E_LIMIT, 503), LISTEN_CONTEXTS_MAX keys each,
+ *          POLL_KEYS_MAX of all.
  * Source:  http-api.md 2.4; semantics.md 2.10; Nacos 2.5.1
- * config/.../service/LongPollingService.java.
+ *          config/.../service/LongPollingService.java.
  */
 #ifndef NACRE_CONFIG_POLL_H
 #define NACRE_CONFIG_POLL_H
