@@ -67,10 +67,11 @@ void import_answer_code(struct api_call *call, enum import_code code, bool with_
     end_result(&j, call);
 }
 
-static size_t count_of(const struct import_job *job, enum config_outcome outcome)
+/* How many of the first end publishes had this outcome. */
+static size_t count_of(const struct import_job *job, size_t end, enum config_outcome outcome)
 {
     size_t count = 0;
-    for (size_t i = 0; i < job->count; i++) {
+    for (size_t i = 0; i < end; i++) {
         count += job->outcomes[i] == outcome;
     }
     return count;
@@ -108,14 +109,14 @@ static void write_unrecognized(struct json_out *j, const struct import_job *job)
 static void answer(struct import_job *job)
 {
     struct json_out j;
-    size_t skipped = count_of(job, CONFIG_SKIPPED);
+    size_t skipped = count_of(job, job->count, CONFIG_SKIPPED);
     begin_result(&j, 200, span_str(job->done_message));
-    json_kint(&j, "succCount", (int64_t)count_of(job, CONFIG_DONE));
+    json_kint(&j, "succCount", (int64_t)count_of(job, job->count, CONFIG_DONE));
     if (job->unrecognized_count > 0) {
         json_kint(&j, "unrecognizedCount", (int64_t)job->unrecognized_count);
     }
     json_kint(&j, "skipCount", (int64_t)skipped);
-    if (count_of(job, CONFIG_EXISTS) > 0) {
+    if (count_of(job, job->count, CONFIG_EXISTS) > 0) {
         write_names(&j, job, "failData", CONFIG_EXISTS);
     }
     if (skipped > 0) {
@@ -220,7 +221,8 @@ static void give_up(struct config *c, struct import_job *job, const struct fail 
     if (job->applied > 0) {
         (void)fail_set_codes(&fail, why->code, why->nacos, why->v2,
                              "%zu of %zu configs were looked at, %zu of them stored, then: %s",
-                             job->applied, job->count, count_of(job, CONFIG_DONE), fail_text(why));
+                             job->applied, job->count, count_of(job, job->applied, CONFIG_DONE),
+                             fail_text(why));
     }
     forget(c, job);
     dispatch_fail(job->call, &fail, out);
