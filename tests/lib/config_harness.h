@@ -19,6 +19,8 @@
 struct cstory_call {
     struct api_call call;
     bool answered;
+    struct cstory *story;
+    bool delivered; /* by a db thread; guarded by story->lock */
     struct cstory_call *next;
 };
 
