@@ -14,6 +14,7 @@
 #include "config/load.h"
 #include "config/poll.h"
 #include "config/react.h"
+#include "config/remove_ids.h"
 #include "config/state.h"
 
 #define TRIM_FIRST_MS (60 * 1000)
@@ -309,6 +310,7 @@ void config_turn(struct config *c, struct now now, struct outbox *out)
     ASSERT_ON(THREAD_CORE);
     load_turn(c, now, out);
     import_turn(c, now, out);
+    remove_ids_turn(c, now, out);
     listen_turn(c, now, out);
     poll_turn(c, now, out);
     trim_turn(c, now, out);
@@ -322,7 +324,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t config_deadline(const struct config *c)
 {
-    if (c->cache_more || c->loads_ended || c->clones_ended) {
+    if (c->cache_more || c->loads_ended || c->clones_ended || c->removals_ended) {
         return 0;
     }
     uint64_t at = earlier(listen_deadline(c), poll_deadline(c));
@@ -334,6 +336,7 @@ void config_stop(struct config *c, struct now now, struct outbox *out)
     (void)now;
     load_stop(c, out);
     import_stop(c, out);
+    remove_ids_stop(c, out);
     poll_stop(c, out);
 }
 

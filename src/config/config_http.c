@@ -43,6 +43,16 @@ static int choose(struct api_call *call, const struct api_params *p, const struc
 #define CONFIGS "/v1/cs/configs"
 
 static const struct variant configs_get[] = {
+    {"search", "accurate",
+     ROW(CONFIGS, API_GET, READS, V1, config_http_decode_search_accurate, NULL,
+         config_http_admit_search)},
+    {"search", "blur",
+     ROW(CONFIGS, API_GET, READS, V1, config_http_decode_search_blur, NULL,
+         config_http_admit_search)},
+    {"show", "all",
+     ROW(CONFIGS, API_GET, READS, V1, config_http_decode_record, NULL, config_http_admit_record)},
+    {"beta", "true",
+     ROW(CONFIGS, API_GET, READS, V1, config_http_decode_record, NULL, config_http_admit_beta)},
     NO_MORE,
 };
 
@@ -64,12 +74,29 @@ static const struct variant configs_delete[] = {
     {"beta", "true",
      ROW(CONFIGS, API_DELETE, WRITES, V1, config_http_decode_beta_stop, NULL,
          config_http_admit_beta_stop)},
+    {"delType", "ids",
+     ROW(CONFIGS, API_DELETE, WRITES, V1, config_http_decode_remove_ids, NULL,
+         config_http_admit_remove_ids)},
     NO_MORE,
 };
 
 static HTTP_DECODE(decode_configs_delete)
 {
     return choose(call, p, configs_delete, config_http_decode_remove_v1, fail);
+}
+
+#define HISTORY "/v1/cs/history"
+
+static const struct variant history_get[] = {
+    {"search", "accurate",
+     ROW(HISTORY, API_GET, READS, V1, config_http_decode_history_list_v1, NULL,
+         config_http_admit_history_list)},
+    NO_MORE,
+};
+
+static HTTP_DECODE(decode_history_get)
+{
+    return choose(call, p, history_get, config_http_decode_history_v1, fail);
 }
 
 static const struct api_row routes[] = {
@@ -95,6 +122,35 @@ static const struct api_row routes[] = {
         config_http_admit_item),
     ROW("/v2/cs/config", API_DELETE, WRITES, V2, config_http_decode_remove_v2, NULL,
         config_http_admit_remove),
+    ROW("/v1/cs/configs/catalog", API_GET, READS, V1, config_http_decode_record, NULL,
+        config_http_admit_catalog),
+    ROW("/v2/cs/config/searchDetail", API_GET, READS, V2, config_http_decode_search_detail, NULL,
+        config_http_admit_search),
+    ROW(HISTORY, API_GET, READS, V1, decode_history_get, NULL, config_http_admit_history),
+    ROW("/v1/cs/history/previous", API_GET, READS, V1, config_http_decode_previous_v1, NULL,
+        config_http_admit_previous),
+    ROW("/v1/cs/history/configs", API_GET, READS, V1, config_http_decode_history_configs_v1, NULL,
+        config_http_admit_history_configs),
+    ROW("/v2/cs/history", API_GET, READS, V2, config_http_decode_history_v2, NULL,
+        config_http_admit_history),
+    ROW("/v2/cs/history/list", API_GET, READS, V2, config_http_decode_history_list_v2, NULL,
+        config_http_admit_history_list),
+    ROW("/v2/cs/history/detail", API_GET, READS, V2, config_http_decode_history_v2, NULL,
+        config_http_admit_history_pair),
+    ROW("/v2/cs/history/previous", API_GET, READS, V2, config_http_decode_previous_v2, NULL,
+        config_http_admit_previous),
+    ROW("/v2/cs/history/configs", API_GET, READS, V2, config_http_decode_history_configs_v2, NULL,
+        config_http_admit_history_configs),
+    ROW("/v1/cs/capacity", API_GET, API_OPEN, V1, config_http_decode_capacity, NULL,
+        config_http_admit_capacity),
+    ROW("/v1/cs/capacity", API_POST, API_OPEN, V1, config_http_decode_capacity_set,
+        config_http_read_capacity_set, NULL),
+    ROW("/v1/cs/health", API_GET, API_OPEN, V1, config_http_decode_nothing, NULL,
+        config_http_admit_health),
+    ROW("/v1/cs/ops/derby", API_GET, READS, V1, config_http_decode_derby, config_http_read_derby,
+        NULL),
+    ROW("/v1/cs/ops/localCache", API_POST, WRITES, V1, config_http_decode_nothing,
+        config_http_read_local_cache, NULL),
 };
 
 const struct api_row *config_http_rows(size_t *ret_count)

@@ -45,6 +45,54 @@ HTTP_ADMIT(config_http_admit_remove);
 HTTP_DECODE(config_http_decode_beta_stop);
 HTTP_ADMIT(config_http_admit_beta_stop);
 
+/* config_http_archive.c: export, import, clone. */
+HTTP_DECODE(config_http_decode_export);
+HTTP_DECODE(config_http_decode_export_v2);
+HTTP_ADMIT(config_http_admit_export);
+HTTP_DECODE(config_http_decode_import);
+HTTP_READ(config_http_read_import);
+HTTP_ADMIT(config_http_admit_import);
+HTTP_DECODE(config_http_decode_clone);
+HTTP_ADMIT(config_http_admit_clone);
+
+/* config_http_search.c: searches, and one config as people see it. */
+HTTP_DECODE(config_http_decode_search_accurate);
+HTTP_DECODE(config_http_decode_search_blur);
+HTTP_DECODE(config_http_decode_search_detail);
+HTTP_ADMIT(config_http_admit_search);
+HTTP_DECODE(config_http_decode_record);
+HTTP_ADMIT(config_http_admit_record);
+HTTP_ADMIT(config_http_admit_catalog);
+HTTP_ADMIT(config_http_admit_beta);
+
+/* config_http_history.c */
+HTTP_DECODE(config_http_decode_history_list_v1);
+HTTP_DECODE(config_http_decode_history_list_v2);
+HTTP_ADMIT(config_http_admit_history_list);
+HTTP_DECODE(config_http_decode_history_v1);
+HTTP_DECODE(config_http_decode_history_v2);
+HTTP_ADMIT(config_http_admit_history);
+HTTP_ADMIT(config_http_admit_history_pair);
+HTTP_DECODE(config_http_decode_previous_v1);
+HTTP_DECODE(config_http_decode_previous_v2);
+HTTP_ADMIT(config_http_admit_previous);
+HTTP_DECODE(config_http_decode_history_configs_v1);
+HTTP_DECODE(config_http_decode_history_configs_v2);
+HTTP_ADMIT(config_http_admit_history_configs);
+
+/* config_http_misc.c: removal by ids, capacity, health, operations. */
+HTTP_DECODE(config_http_decode_remove_ids);
+HTTP_ADMIT(config_http_admit_remove_ids);
+HTTP_DECODE(config_http_decode_capacity);
+HTTP_ADMIT(config_http_admit_capacity);
+HTTP_DECODE(config_http_decode_capacity_set);
+HTTP_READ(config_http_read_capacity_set);
+HTTP_DECODE(config_http_decode_nothing);
+HTTP_ADMIT(config_http_admit_health);
+HTTP_DECODE(config_http_decode_derby);
+HTTP_READ(config_http_read_derby);
+HTTP_READ(config_http_read_local_cache);
+
 /* config_http_listen.c: long polls, and who listens. */
 HTTP_DECODE(config_http_decode_poll);
 HTTP_ADMIT(config_http_admit_poll);

@@ -9,7 +9,10 @@
 
 #include "config/state.h"
 
-/* call->msg is the row's decoded request. Returns 0 or a negative code with fail set. */
+#define CONFIG_QUERY_WAIT_MS 8000 /* as Nacos's queue of detail searches */
+
+/* In a DB_TX_READ: several statements see one state. call->msg is the row's decoded request.
+ * Returns 0 or a negative code with fail set. */
 typedef int (*config_query_fn)(struct db *db, struct api_call *call, struct fail *fail);
 
 /* Returns API_LATER, or a negative code. */

@@ -780,3 +780,12 @@ int config_repo_contents(struct db *db, const struct config_key *key, repo_versi
     }
     return err;
 }
+
+struct span config_repo_text(struct db_query *q, unsigned column)
+{
+    if (db_col_is_null(q, column)) {
+        return (struct span){0};
+    }
+    struct span text = db_col_text(q, column);
+    return text.data ? text : SPAN("");
+}

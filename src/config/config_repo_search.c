@@ -229,15 +229,6 @@ int config_repo_count(struct db *db, const struct repo_search *s, uint64_t *ret_
     return err;
 }
 
-static struct span text_or_null(struct db_query *q, unsigned column)
-{
-    if (db_col_is_null(q, column)) {
-        return (struct span){0};
-    }
-    struct span text = db_col_text(q, column);
-    return text.data ? text : SPAN("");
-}
-
 static struct repo_row read_row(struct db_query *q)
 {
     return (struct repo_row){
@@ -245,21 +236,21 @@ static struct repo_row read_row(struct db_query *q)
         .key = {.data_id = db_col_text(q, 1),
                 .group = db_col_text(q, 2),
                 .tenant = db_col_text(q, 3)},
-        .content = text_or_null(q, 4),
-        .md5 = text_or_null(q, 5),
-        .encrypted_key = text_or_null(q, 6),
-        .app_name = text_or_null(q, 7),
-        .type = text_or_null(q, 8),
-        .src_user = text_or_null(q, 9),
-        .src_ip = text_or_null(q, 10),
+        .content = config_repo_text(q, 4),
+        .md5 = config_repo_text(q, 5),
+        .encrypted_key = config_repo_text(q, 6),
+        .app_name = config_repo_text(q, 7),
+        .type = config_repo_text(q, 8),
+        .src_user = config_repo_text(q, 9),
+        .src_ip = config_repo_text(q, 10),
         .created_ms = db_col_int64(q, 11),
         .modified_ms = db_col_int64(q, 12),
-        .desc = text_or_null(q, 13),
-        .use = text_or_null(q, 14),
-        .effect = text_or_null(q, 15),
-        .schema = text_or_null(q, 16),
-        .tags = text_or_null(q, 17),
-        .gray_rule = text_or_null(q, 18),
+        .desc = config_repo_text(q, 13),
+        .use = config_repo_text(q, 14),
+        .effect = config_repo_text(q, 15),
+        .schema = config_repo_text(q, 16),
+        .tags = config_repo_text(q, 17),
+        .gray_rule = config_repo_text(q, 18),
     };
 }
 

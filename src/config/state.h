@@ -73,14 +73,15 @@ struct config {
     uint64_t request_id;      /* last one drawn for a notice */
     struct poll *polls;       /* poll.h: list */
     size_t poll_count;
-    size_t poll_key_count;      /* poll.h: keys of all of them */
-    struct deadlines poll_ends; /* poll.h */
-    struct load *loads_ended;   /* load.h: list, filled by db jobs' done */
-    struct clone *clones_ended; /* import.h: list, filled by db jobs' done */
-    struct import_job *imports; /* import.h: list; the log has a piece of each */
-    uint64_t import_bytes;      /* import.h: contents of these */
-    unsigned clones_out;        /* import.h: whose job has not ended */
-    bool imports_stopped;       /* import.h: config_stop was called */
+    size_t poll_key_count;          /* poll.h: keys of all of them */
+    struct deadlines poll_ends;     /* poll.h */
+    struct load *loads_ended;       /* load.h: list, filled by db jobs' done */
+    struct clone *clones_ended;     /* import.h: list, filled by db jobs' done */
+    struct removal *removals_ended; /* remove_ids.h: the same */
+    struct import_job *imports;     /* import.h: list; the log has a piece of each */
+    uint64_t import_bytes;          /* import.h: contents of these */
+    unsigned clones_out;            /* import.h: whose job has not ended */
+    bool imports_stopped;           /* import.h: config_stop was called */
     uint64_t trim_next_ms; /* config.c: when old history is looked for; 0: after a first minute */
     bool cache_more;       /* cache.h: the last trim did not come to its end */
 };
