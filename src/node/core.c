@@ -376,6 +376,9 @@ static void answer_all(struct core *c)
     if (c->config) {
         config_stop(c->config, now, &c->out);
     }
+    if (c->tables) {
+        table_writer_stop(tables_writer(c->tables)); /* the log waits for a snapshot that waits */
+    }
     consensus_destroy(c->log);
     c->log = NULL;
     tables_destroy(c->tables);

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "config/config.h"
 #include "http/http.h"
+#include "namespace/namespace.h"
 #include "rpc/rpc.h"
 #include "store/table_writer.h"
 
@@ -21,6 +22,7 @@ struct figures {
     struct consensus_state log;
     struct config_stats config;
     const struct config_counters *config_counters; /* NULL: this core has no configs */
+    const struct namespace_counters *namespace_counters; /* as config_counters */
     struct table_writer_stats tables;
     size_t connections;
     uint64_t uptime_ms;
@@ -128,7 +130,8 @@ static double beats(const struct figures *f)
     FIGURE(config_##name, f->config_counters ? atomic_load(&f->config_counters->name) : 0)
 
 FIGURE(bad_ops, atomic_load(&f->counters->bad_ops) +
-                    (f->config_counters ? atomic_load(&f->config_counters->bad_ops) : 0))
+                    (f->config_counters ? atomic_load(&f->config_counters->bad_ops) : 0) +
+                    (f->namespace_counters ? atomic_load(&f->namespace_counters->bad_ops) : 0))
 FIGURE(config_count, f->config.configs)
 FIGURE(config_gray_count, f->config.gray)
 FIGURE(config_listens, f->config.listens)
@@ -375,6 +378,7 @@ void metrics_write(const struct status *s, struct now now, struct json_out *text
     if (core_config(s->core)) {
         f.config = config_stats(core_config(s->core));
         f.config_counters = config_counters(core_config(s->core));
+        f.namespace_counters = namespace_counters(core_namespaces(s->core));
         f.tables = table_writer_stats(core_tables(s->core));
     }
     write_table(&f, text);

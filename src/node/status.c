@@ -161,6 +161,10 @@ static int read_state(void *self, struct api_call *call, struct now now, struct 
     json_kstr(&j, "auth_admin_request", SPAN("false"));
     json_kstr(&j, "console_ui_enabled", SPAN("true"));
     json_kstr(&j, "datasource_platform", span_str(s->options->datasource_platform));
+    snprintf(number, sizeof(number), "%lld", (long long)s->options->config_content_max);
+    json_kstr(&j, "maxContent", span_str(number));
+    snprintf(number, sizeof(number), "%lld", (long long)s->options->config_history_days);
+    json_kstr(&j, "config_retention_days", span_str(number));
     json_kstr(&j, "nacre_version", SPAN(NACRE_VERSION));
     snprintf(number, sizeof(number), "%lld", (long long)(now.wall_ms - s->started_wall_ms) / 1000);
     json_kstr(&j, "nacre_uptime_seconds", span_str(number));

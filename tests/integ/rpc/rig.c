@@ -264,6 +264,8 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
         conn_mail_free(mail);
         return;
     }
+    case CORE_DB:
+        return; /* this rig has no database */
     case CORE_STOP: {
         struct job *job = CONTAINER_OF(mail, struct job, mail);
         job->run(r, job);
