@@ -18,7 +18,13 @@ static bool is_preflight(const struct request *r)
 
 static void answer_preflight(struct request *r)
 {
-    r->answer = (struct answer){.status = 200, .flags = ANSWER_PREFLIGHT | ANSWER_NO_CSP};
+    bool below_cs = route_below(SPAN("/v1/cs"), r->target.below);
+    r->answer = (struct answer){
+        .status = 200,
+        .flags = ANSWER_PREFLIGHT | ANSWER_NO_CSP,
+        .content_type =
+            below_cs ? "application/json;charset=UTF-8" : NULL, /* the filter's preset */
+    };
     r->decided = true;
 }
 

@@ -138,6 +138,15 @@ static void test_options__preflight_allows_what_is_asked(void **state)
     reply_close(&r);
 }
 
+static void test_options__preflight_below_v1_cs__has_the_preset_type(void **state)
+{
+    struct reply r = ask_with(*state, "OPTIONS /nacos/v1/cs/own",
+                              "Origin: http://a\r\nAccess-Control-Request-Method: GET\r\n", NULL);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(reply_header(&r, "Content-Type"), "application/json;charset=UTF-8");
+    reply_close(&r);
+}
+
 static void test_options__without_a_preflight__names_the_methods(void **state)
 {
     struct reply r = ask_with(*state, "OPTIONS /nacos/v1/console/open", "", NULL);
@@ -267,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_wrong_method__elsewhere),
         cmocka_unit_test(test_head__where_get_is__but_501_below_v1_ns),
         cmocka_unit_test(test_options__preflight_allows_what_is_asked),
+        cmocka_unit_test(test_options__preflight_below_v1_cs__has_the_preset_type),
         cmocka_unit_test(test_options__without_a_preflight__names_the_methods),
         cmocka_unit_test(test_origin__gets_the_cors_headers_of_an_answer),
         cmocka_unit_test(test_every_answer__has_vary_and_the_policy),
