@@ -138,7 +138,8 @@ static bool looks_like_zip(struct span bytes)
            span_starts(bytes, SPAN("PK\5\6"));
 }
 
-/* Open the zip; *ret_zip stays NULL when the bytes are none. */
+/* Open the zip; *ret_zip stays NULL when the bytes are none. DIFF(import-damaged): Nacos reads on
+ * until the damage and imports what came before it. */
 static int open_zip(struct span bytes, zip_t **ret_zip, struct fail *fail)
 {
     zip_error_t error;

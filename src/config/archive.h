@@ -6,8 +6,8 @@
  *
  * Thread:  any; no state. Nothing ever touches a file: names of entries are compared, not opened.
  * Owns:    nothing; spans lie in the arena or in the zip's bytes. A writer owns copies.
- * Limits:  those below. What an entry's head announces is counted before memory is given, what
- *          comes out of it must be exactly that long.
+ * Limits:  those below. DIFF(import-limits): Nacos has none. What an entry's head announces is
+ *          counted before memory is given; what comes out of it must be exactly that long.
  * Source:  http-api.md 2.8; Nacos 2.5.1 config/.../utils/ZipUtils.java, YamlParserUtil.java,
  *          ConfigController.java (parseImportData, parseImportDataV2, exportConfig).
  */

@@ -458,6 +458,8 @@ static size_t count_lines(struct span text)
     return lines;
 }
 
+/* DIFF(meta-lines): a value may hold '=', lines may end in LF and be blank; what Nacos writes of
+ * such an application it does not read again. */
 int archive_apps_read(struct span text, struct arena *arena, struct archive_app **ret_apps,
                       size_t *ret_count, struct fail *fail)
 {

@@ -38,6 +38,9 @@ struct config_options {
     uint32_t poll_hold_least_ms; /* 10000 */
     uint32_t polls_max;          /* held long polls */
     uint32_t listens_max;        /* listened keys of all connections */
+    /* For imports: is there such a namespace? On core. NULL: all exist. */
+    bool (*namespace_exists)(void *self, struct span id);
+    void *namespaces;
 };
 
 /* Read by metrics on any thread. */

@@ -53,6 +53,11 @@ static const struct variant configs_get[] = {
      ROW(CONFIGS, API_GET, READS, V1, config_http_decode_record, NULL, config_http_admit_record)},
     {"beta", "true",
      ROW(CONFIGS, API_GET, READS, V1, config_http_decode_record, NULL, config_http_admit_beta)},
+    {"export", "true",
+     ROW(CONFIGS, API_GET, READS, V1, config_http_decode_export, NULL, config_http_admit_export)},
+    {"exportV2", "true",
+     ROW(CONFIGS, API_GET, READS, V1, config_http_decode_export_v2, NULL,
+         config_http_admit_export)},
     NO_MORE,
 };
 
@@ -62,6 +67,11 @@ static HTTP_DECODE(decode_configs_get)
 }
 
 static const struct variant configs_post[] = {
+    {"import", "true",
+     ROW(CONFIGS, API_POST, WRITES, V1, config_http_decode_import, config_http_read_import,
+         config_http_admit_import)},
+    {"clone", "true",
+     ROW(CONFIGS, API_POST, WRITES, V1, config_http_decode_clone, NULL, config_http_admit_clone)},
     NO_MORE,
 };
 

@@ -82,8 +82,9 @@ struct import_clone {
 int import_clone(struct config *c, const struct import_clone *clone, struct api_call *call,
                  struct fail *fail);
 
-/* Answer with one of the codes, HTTP 200. why: data.reason, for people (DIFF(import-reason)); NULL:
- * none. with_count: data has a succCount of 0. Any thread. */
+/* Answer with one of the codes, HTTP 200. why: data.reason, for people; NULL: none.
+ * DIFF(import-reason): Nacos gives the code alone. with_count: data has a succCount of 0. Any
+ * thread. */
 void import_answer_code(struct api_call *call, enum import_code code, bool with_count,
                         const char *why);
 
