@@ -60,7 +60,8 @@ static void expect(struct client *c, const char *type, const char *body, const c
 static const char *const served_types[] = {
     "InstanceRequest",     "PersistentInstanceRequest", "BatchInstanceRequest",
     "ServiceQueryRequest", "SubscribeServiceRequest",   "ServiceListRequest",
-    "HealthCheckRequest",
+    "HealthCheckRequest",  "ConfigQueryRequest",        "ConfigPublishRequest",
+    "ConfigRemoveRequest", "ConfigBatchListenRequest",
 };
 
 static void expect_unregistered(struct client *c)
@@ -169,10 +170,6 @@ static void expect_types_are_refused(struct client *c)
         "ConnectionSetupRequest",
         "NotifySubscriberRequest",
         "PushAckRequest",
-        "ConfigQueryRequest",
-        "ConfigPublishRequest",
-        "ConfigRemoveRequest",
-        "ConfigBatchListenRequest",
         "ConfigFuzzyWatchRequest",
         "NamingFuzzyWatchRequest",
         "LockOperationRequest",
