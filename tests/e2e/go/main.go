@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/nacos-group/nacos-sdk-go/v2/clients"
 	"github.com/nacos-group/nacos-sdk-go/v2/clients/config_client"
@@ -99,6 +101,7 @@ func (d *driver) param(c command) (vo.NacosClientParam, error) {
 	// Without UpdateCacheWhenEmpty the SDK keeps the last instance of a service for ever, and nobody would see it go.
 	config := constant.NewClientConfig(constant.WithNamespaceId(c.Namespace), constant.WithTimeoutMs(5000),
 		constant.WithNotLoadCacheAtStart(true), constant.WithUpdateCacheWhenEmpty(true), constant.WithLogLevel("warn"),
+		constant.WithDisableUseSnapShot(true), // what it read before is no answer of the server
 		constant.WithLogDir(filepath.Join(d.home, "log")), constant.WithCacheDir(filepath.Join(d.home, "cache", c.Client)))
 	if c.Tag != "" {
 		config.AppConnLabels = map[string]string{"Vipserver-Tag": c.Tag}
@@ -142,6 +145,17 @@ func present(content string) any {
 	return content
 }
 
+// get waits where the SDK itself refuses to ask more often than five times a second.
+func get(s config_client.IConfigClient, c command) (any, error) {
+	for {
+		content, err := s.GetConfig(configParam(c))
+		if err == nil || !strings.Contains(err.Error(), "is limited") {
+			return present(content), err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 func (d *driver) runConfig(s config_client.IConfigClient, c command) (any, error) {
 	switch c.Op {
 	case "close":
@@ -151,8 +165,10 @@ func (d *driver) runConfig(s config_client.IConfigClient, c command) (any, error
 	case "publish":
 		return s.PublishConfig(configParam(c))
 	case "get":
-		content, err := s.GetConfig(configParam(c))
-		return present(content), err
+		return get(s, c)
+	case "status": // the SDK has no word for it
+		_, err := get(s, command{DataID: "driver-status", Group: constant.DEFAULT_GROUP})
+		return err == nil, nil
 	case "remove":
 		return s.DeleteConfig(configParam(c))
 	case "listen":
@@ -270,7 +286,7 @@ func main() {
 	d := &driver{home: os.Args[1], clients: map[string]naming_client.INamingClient{}, subscriptions: map[string]subscription{},
 		configs: map[string]config_client.IConfigClient{}, listenings: map[string]listening{}, out: os.Stdout}
 	os.Stdout = os.Stderr // a library that prints must not break the stream of answers
-	d.write(map[string]any{"hello": "go", "can": []string{"batch", "one", "labels", "publish-fields", "publish-tags", "publish-gray"}})
+	d.write(map[string]any{"hello": "go", "can": []string{"batch", "one", "labels", "publish-fields", "publish-tags", "publish-gray", "large"}})
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 64<<20) // contents of many MiB come as one line
 	for in.Scan() {

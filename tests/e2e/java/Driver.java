@@ -44,7 +44,7 @@ public class Driver {
 
     public static void main(String[] args) throws Exception {
         System.setOut(System.err); // a library that prints must not break the stream of answers
-        List<String> can = new ArrayList<>(Arrays.asList("one", "query-direct", "listen-tells-at-once"));
+        List<String> can = new ArrayList<>(Arrays.asList("one", "query-direct", "listen-tells-at-once", "large"));
         if (has("com.alibaba.nacos.common.labels.LabelsCollectorManager")) {
             can.add("labels");
         }
