@@ -412,48 +412,58 @@ def config_refused(t):
 
 
 def config_restart(t):
-    """After a restart configs, persistent instances and metadata are there; ephemeral instances are shown while their clients
-    come back, nobody sees an empty list, and listeners hear of what changed meanwhile."""
+    """After an orderly restart configs, persistent instances and metadata are there; ephemeral instances are shown while their
+    clients come back, nobody sees an empty list, and listeners hear of what changed meanwhile."""
+    return come_back(t, "restart", t.server.stop)
+
+
+def config_crash(t):
+    """The same after kill -9."""
+    return come_back(t, "crash", t.server.kill)
+
+
+def come_back(t, name, end):
+    svc, with_kept, with_meta, later = (name + x for x in ("-svc", "-kept-svc", "-meta-svc", "-later"))
     a, b = ConfigClient(t, "a"), ConfigClient(t, "b")
-    a.publish("restart", "v1", type="json")
-    http_publish(t, "restart", "for x", tag="x")
-    on_first, on_later = Listening(b, "restart"), Listening(b, "restart-later")
+    a.publish(name, "v1", type="json")
+    http_publish(t, name, "for x", tag="x")
+    on_first, on_later = Listening(b, name), Listening(b, later)
     time.sleep(QUIET_S)
     n, w = t.client("n"), t.client("w")
     x, kept = instance("10.20.0.1", weight=2.0), instance("10.20.0.2", ephemeral=False)
-    n.register("config-restart-svc", x)
-    watch = Watch(w, "config-restart-svc")
+    n.register(svc, x)
+    watch = Watch(w, svc)
     watch.sees([x])
-    n.register("config-restart-kept", kept)
-    http(t, "PUT", "/v1/ns/instance", form=dict(serviceName="config-restart-kept", ip=kept["ip"], port=8080, ephemeral="false",
+    n.register(with_kept, kept)
+    http(t, "PUT", "/v1/ns/instance", form=dict(serviceName=with_kept, ip=kept["ip"], port=8080, ephemeral="false",
                                                 weight="7.5", enabled="true", metadata="{\"by\":\"operator\"}"))
-    http(t, "POST", "/v1/ns/service", form=dict(serviceName="config-restart-meta", metadata="{\"k\":\"v\"}", protectThreshold="0.5"))
-    kept = dict(kept, weight=7.5, metadata={"by": "operator"})
+    http(t, "POST", "/v1/ns/service", form=dict(serviceName=with_meta, metadata="{\"k\":\"v\"}", protectThreshold="0.5"))
+    kept = dict(kept, weight=7.5, metadata=dict(kept["metadata"], by="operator"))
     heard_before = len(watch.events())
-    t.server.stop()
+    end()
     t.server.start()
-    http_publish(t, "restart", "v2")
-    http_publish(t, "restart-later", "now here")
-    shown = json.loads(http(t, "GET", "/v1/ns/instance/list?serviceName=config-restart-svc"))["hosts"]
+    http_publish(t, name, "v2")
+    http_publish(t, later, "now here")
+    shown = json.loads(http(t, "GET", "/v1/ns/instance/list?serviceName=" + svc))["hosts"]
     expect("the ephemeral instance right after the start", [h["ip"] for h in shown], [x["ip"]])
-    expect("the tag version", http(t, "GET", "/v1/cs/configs?tag=x&dataId=restart&group=" + G), "for x")
-    service = json.loads(http(t, "GET", "/v1/ns/service?serviceName=config-restart-meta"))
+    expect("the tag version", http(t, "GET", "/v1/cs/configs?tag=x&dataId=%s&group=%s" % (name, G)), "for x")
+    service = json.loads(http(t, "GET", "/v1/ns/service?serviceName=" + with_meta))
     expect("the service's metadata", [service["metadata"], service["protectThreshold"]], [{"k": "v"}, 0.5])
     begin = time.monotonic()
     heard = on_first.hears("v2", BACK_S) - begin
     on_later.hears("now here", BACK_S)
     reader = t.client("reader")
-    reader.finds("config-restart-kept", [kept], without=("healthy",))
+    reader.finds(with_kept, [kept], without=("healthy",))
     wait_for("the clients are back", lambda: [c.call("status") for c in (n, w)], all, BACK_S)
-    reader.finds("config-restart-svc", [x])
+    reader.finds(svc, [x])
     empty = [e for e in watch.events()[heard_before:] if not e[1]]
     if empty:
         raise Failed("the subscriber saw an empty list because the server restarted")
-    reader.deregister("config-restart-kept", kept)
-    http(t, "DELETE", "/v1/ns/service?serviceName=config-restart-meta")
-    http(t, "DELETE", "/v1/cs/configs?tag=x&dataId=restart&group=" + G)
-    wait_for("a publish works again", lambda: a.driver.send("remove", client=a.name, dataId="restart", group=G), lambda r: "result" in r, BACK_S)
-    b.remove("restart-later")
+    reader.deregister(with_kept, kept)
+    http(t, "DELETE", "/v1/ns/service?serviceName=" + with_meta)
+    http(t, "DELETE", "/v1/cs/configs?tag=x&dataId=%s&group=%s" % (name, G))
+    wait_for("a publish works again", lambda: a.driver.send("remove", client=a.name, dataId=name, group=G), lambda r: "result" in r, BACK_S)
+    b.remove(later)
     return "listener told %s after the start" % ms(heard)
 
 
@@ -520,5 +530,5 @@ def config_cross(t):
 
 FOR_EACH = (config_crud, config_types, config_cas, config_fields, config_history, config_listen, config_who_listens,
             config_namespaces, config_beta, config_tag, config_large, config_cipher, config_read_your_writes, config_refused,
-            config_restart, config_kill9)
+            config_restart, config_crash, config_kill9)
 FOR_ALL = (config_cross,)
