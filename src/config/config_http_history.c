@@ -180,7 +180,8 @@ static int run_list(struct db *db, struct api_call *call, struct fail *fail)
     return end(&w, call, err);
 }
 
-/* Whoever may read one config must not get the history of another by its number. */
+/* Whoever may read one config must not get the history of another by its number.
+ * DIFF(history-owner): Nacos's v1 answers with status 0. */
 static int check_owner(const struct writing *w, const struct history_row *row, struct fail *fail)
 {
     if (config_key_eq(&w->m->key, &row->key)) {
@@ -228,7 +229,8 @@ static int run_previous(struct db *db, struct api_call *call, struct fail *fail)
     return end_or_nothing(&w, call, err);
 }
 
-/* One side of the pair; the names are Nacos's, updateExtInfo too. row NULL: all null. */
+/* DIFF(history-pair): Derby fails for U rows. One side of the pair; the names are Nacos's,
+ * updateExtInfo too. row NULL: all null. */
 static void write_side(struct json_out *j, bool is_before, const struct history_row *row)
 {
     static const struct history_row nothing = {0};

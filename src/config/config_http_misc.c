@@ -198,7 +198,7 @@ HTTP_DECODE(config_http_decode_nothing)
     return 0;
 }
 
-/* Always 200; whoever asks looks for UP. */
+/* Always 200; whoever asks looks for UP. DIFF(health-reason): UP only while writes get through. */
 HTTP_ADMIT(config_http_admit_health)
 {
     const struct config *c = self;

@@ -158,6 +158,7 @@ HTTP_DECODE(config_http_decode_record)
     return config_form_key(p, CONFIG_FORM_V1, key, fail);
 }
 
+/* DIFF(record-created): Nacos shows the time of the last change as createTime. */
 static void write_advance(struct json_out *j, const struct repo_row *row)
 {
     json_kint(j, "createTime", row->created_ms);

@@ -3,6 +3,7 @@
  *
  * Thread:  decoding: edge. Writing: any.
  * Limits:  CONFIG_PAGE_BYTES_MAX of one page's contents (E_TOO_LARGE, 400: ask for less a page).
+ *          DIFF(bounded-searches): Nacos has none; REPO_PATTERN_MAX, REMOVE_IDS_MAX as well.
  * Source:  http-api.md 1.3, 1.5; golden/http/config-search.jsonl, config-history.jsonl.
  */
 #ifndef NACRE_CONFIG_CONFIG_PAGE_H

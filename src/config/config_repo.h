@@ -4,9 +4,10 @@
  * Thread:  db-N, or main before the core runs.
  * Times:   milliseconds since 1970 in INTEGER columns (SQLite).
  * History: semantics.md 2.7: I keeps the new content, U and D the old one (taken from the table by
- *          the statement itself, so a cold content is not loaded to be written again). Rows of a
- *          first publish carry the config's id too, so "previous" is well defined
- *          (DIFF(history-first)).
+ *          the statement itself, so a cold content is not loaded to be written again).
+ *          DIFF(history-first): rows of a first publish carry the config's id too.
+ * Files:   config_repo.c: writes; config_repo_load.c: what the start and cold contents read;
+ *          config_repo_search.c: what people ask for.
  */
 #ifndef NACRE_CONFIG_CONFIG_REPO_H
 #define NACRE_CONFIG_CONFIG_REPO_H

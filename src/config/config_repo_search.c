@@ -19,8 +19,9 @@
 #define GRAY_COLUMNS COMMON_COLUMNS "NULL, NULL, NULL, NULL, NULL, gray_rule "
 
 /* Numbered parameters: only SQLite gets these, as every node has its rows there. An empty filter
- * lets all pass. GLOB, not LIKE: it minds case as the databases of Nacos do, and its escapes need
- * no further character. */
+ * lets all pass.
+ * DIFF(search-literal): only * is a wildcard. GLOB, not LIKE: it minds case as the databases of
+ * Nacos do, and its escapes need no further character. */
 #define FILTERS                                                                                    \
     " AND (?3 = '' OR data_id GLOB ?3) AND (?4 = '' OR group_id = ?4)"                             \
     " AND (?5 = '' OR group_id GLOB ?5) AND (?6 = '' OR app_name = ?6)"                            \

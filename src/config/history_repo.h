@@ -1,8 +1,8 @@
 /* The history of configs as people ask for it: SQL over his_config_info.
  *
  * Thread:  db-N.
- * Rows:    semantics.md 2.7: I keeps the new content, U and D what was there before. Those of a
- *          first publish carry the config's id, too (DIFF(history-first)).
+ * Rows:    semantics.md 2.7: I keeps the new content, U and D what was there before.
+ *          DIFF(history-first): those of a first publish carry the config's id, too.
  * Whose:   a config's history is that of all ids that its key has had (config_lives), gray versions
  *          and former lives included.
  */

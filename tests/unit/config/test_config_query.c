@@ -1,0 +1,121 @@
+#include "config/config_query.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/row.h"
+#include "api/v2_codes.h"
+#include "config_harness.h"
+
+static int setup(void **state)
+{
+    struct cstory *s = calloc(1, sizeof(*s));
+    cstory_begin(s, NULL);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    cstory_end(*state);
+    free(*state);
+    return 0;
+}
+
+static const struct db_stmt configs = {.name = "configs",
+                                       .sql_sqlite = "SELECT count(*) FROM config_info"};
+
+/* The answer is how many configs there are. */
+static int count_configs(struct db *db, struct api_call *call, struct fail *fail)
+{
+    struct db_query *q = NULL;
+    bool has_row = false;
+    int err = db_query(db, &configs, &q, fail);
+    if (err) {
+        return err;
+    }
+    err = db_step(q, &has_row, fail);
+    char digit = (char)('0' + db_col_int64(q, 0));
+    db_done(q);
+    /* In a transaction: what follows sees the same. */
+    if (db_in_tx(db) == DB_TX_READ) {
+        api_answer_text(call, span_of(&digit, 1));
+    }
+    return err;
+}
+
+/* msg: the code to fail with. */
+static int refuse(struct db *db, struct api_call *call, struct fail *fail)
+{
+    (void)db;
+    api_answer_text(call, SPAN("half an answer"));
+    return fail_set(fail, *(int *)call->msg, "told to");
+}
+
+static void test_query__sees_what_is_applied_already(void **state)
+{
+    struct cstory *s = *state;
+    struct fail fail = {0};
+    s->tables_behind = true;
+    assert_int_equal(cstory_publish(s, "a", "A"), 0);
+    assert_int_equal(cstory_publish(s, "b", "B"), 0);
+    struct cstory_call *c = cstory_call(s);
+    assert_int_equal(config_query(s->config, &c->call, count_configs, &fail), API_LATER);
+    s->tables_behind = false;
+    assert_int_equal(cstory_wait(s, c), 0);
+    char text[8] = "";
+    body_copy(&c->call.reply.body, text);
+    assert_string_equal(text, "2");
+}
+
+static void expect_failure(struct cstory *s, int code, int v2)
+{
+    struct fail fail = {0};
+    struct cstory_call *c = cstory_call(s);
+    c->call.msg = &code;
+    assert_int_equal(config_query(s->config, &c->call, refuse, &fail), API_LATER);
+    assert_int_equal(cstory_wait(s, c), code);
+    assert_int_equal(s->fail.v2, v2);
+    assert_string_equal(fail_text(&s->fail), "told to");
+}
+
+static void test_query__fails__says_why_without_half_an_answer(void **state)
+{
+    struct cstory *s = *state;
+    expect_failure(s, E_INVALID, 0);
+    expect_failure(s, E_FORBIDDEN, 0);
+    expect_failure(s, E_IO, V2_DATA_ACCESS_ERROR);
+    expect_failure(s, E_CORRUPT, V2_DATA_ACCESS_ERROR);
+}
+
+static void test_query__node_ends_before_the_tables_came_so_far__is_closed(void **state)
+{
+    struct cstory *s = *state;
+    struct fail fail = {0};
+    s->tables_behind = true;
+    assert_int_equal(cstory_publish(s, "a", "A"), 0);
+    struct cstory_call *c = cstory_call(s);
+    assert_int_equal(config_query(s->config, &c->call, count_configs, &fail), API_LATER);
+    cstory_restart(s, NULL);
+    assert_true(c->delivered);
+    assert_int_equal(c->call.reply.fail.code, E_CLOSED);
+    assert_int_equal(c->call.reply.body.parts, 0);
+    c->answered = true;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(test_query__sees_what_is_applied_already),
+        T(test_query__fails__says_why_without_half_an_answer),
+        T(test_query__node_ends_before_the_tables_came_so_far__is_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
