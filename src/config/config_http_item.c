@@ -149,6 +149,7 @@ HTTP_READ(config_http_read_item)
 }
 
 /* The content has come (or the config has gone meanwhile). */
+/* NOLINTNEXTLINE(readability-function-size): load.h gives it seven parameters. */
 static void on_loaded(struct config *c, struct item *i, struct api_call *take_call, int err,
                       const struct fail *fail, struct now now, struct outbox *out)
 {
