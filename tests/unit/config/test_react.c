@@ -107,7 +107,8 @@ static void test_listener__is_told_when_the_view_serves_it(void **state)
     struct listen_context context = {.key = cstory_key("a"), .md5 = SPAN("")};
     bool changed = true;
     struct fail fail = {0};
-    assert_int_equal(listen_batch(s.config, 7, &context, 1, true, &changed, s.now, &fail), 0);
+    struct listen_request request = {7, true, &context, 1, &changed};
+    assert_int_equal(listen_batch(s.config, &request, s.now, &fail), 0);
     assert_false(changed);
     cstory_turn(&s);
     assert_null(s.pushes);
