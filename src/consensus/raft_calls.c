@@ -137,6 +137,13 @@ static void free_taken(struct raft_driver *d)
     d->is_taking = false;
 }
 
+/* What is kept before a snapshot is for followers that are a little behind. A node alone keeps
+ * nothing: its entries were let go when they were applied. */
+static unsigned trailing_of(const struct raft_driver *d)
+{
+    return raft_log_held(&d->log, d->taken.index, d->options.trailing, RAFT_TRAILING_BYTES);
+}
+
 static void on_put(void *arg, int status)
 {
     struct raft_driver *d = arg;
@@ -149,7 +156,7 @@ static void on_put(void *arg, int status)
         return;
     }
     d->bytes_since -= d->bytes_taken;
-    unsigned trailing = raft_log_held(&d->log, d->taken.index, d->options.trailing);
+    unsigned trailing = trailing_of(d);
     raft_log_snapshot(&d->log, d->taken.index, trailing);
     struct pending *p = raft_queue(d, RAFT_SNAPSHOT);
     p->event.snapshot.metadata = (struct raft_snapshot_metadata){
@@ -173,8 +180,10 @@ void raft_driver_snapshot_put(struct raft_driver *d, struct raft_buffer *take_bu
         return;
     }
     const struct raft_storage *s = &d->options.storage;
-    /* 0 would mean to replace the log. */
-    unsigned trailing = d->options.trailing > 0 ? d->options.trailing : 1;
+    unsigned trailing = trailing_of(d);
+    if (trailing == 0) {
+        trailing = 1; /* 0 would mean to replace the log */
+    }
     int err = s->ops->put_snapshot(s->self, &d->taken, trailing, on_put, d);
     if (err) {
         raft_driver_snapshot_abort(d);

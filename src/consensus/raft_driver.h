@@ -26,6 +26,7 @@
 #include "consensus/raft_wire.h"
 
 /* Entries on their way to one follower or to the own disk. */
+#define RAFT_TRAILING_BYTES (16u << 20)
 #define RAFT_DRIVER_INFLIGHT_MAX 4096
 #define RAFT_DRIVER_PEERS_MAX 32
 
@@ -53,7 +54,7 @@ struct raft_driver_options {
     unsigned short capacity_kib_min; /* refuse below it; 0: never */
     unsigned snapshot_entries;       /* take one after so many entries ... */
     uint64_t snapshot_bytes;         /* ... or so many bytes */
-    unsigned trailing;               /* entries kept before it */
+    unsigned trailing;               /* entries kept before it, of at most RAFT_TRAILING_BYTES */
 };
 
 enum raft_item_kind {

@@ -201,8 +201,18 @@ void raft_log_release(struct raft_log *l, uint64_t index)
     }
 }
 
-unsigned raft_log_held(const struct raft_log *l, uint64_t index, unsigned max)
+unsigned raft_log_held(const struct raft_log *l, uint64_t index, unsigned max, uint64_t max_bytes)
 {
-    uint64_t held = index > l->released ? index - l->released : 0;
-    return held < max ? (unsigned)held : max;
+    uint64_t bytes = 0;
+    unsigned held = 0;
+    while (held < max && index > l->released) {
+        const struct raft_slot *slot = raft_log_get(l, index);
+        if (!slot || !slot->block || bytes + slot->block->len > max_bytes) {
+            break;
+        }
+        bytes += slot->block->len;
+        held++;
+        index--;
+    }
+    return held;
 }

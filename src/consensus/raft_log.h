@@ -92,7 +92,8 @@ void raft_log_restore(struct raft_log *l, uint64_t index, uint64_t term);
 /* Let go of the bytes up to index; terms stay. */
 void raft_log_release(struct raft_log *l, uint64_t index);
 
-/* How many entries before index, itself included, still have their bytes, at most max. */
-unsigned raft_log_held(const struct raft_log *l, uint64_t index, unsigned max);
+/* How many entries before index, itself included, still have their bytes: at most max of them, with
+ * at most max_bytes. */
+unsigned raft_log_held(const struct raft_log *l, uint64_t index, unsigned max, uint64_t max_bytes);
 
 #endif

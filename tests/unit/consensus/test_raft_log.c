@@ -113,9 +113,12 @@ static void test_release__bytes_go_and_terms_stay(void **state)
     assert_null(raft_log_get(&l, 6)->block);
     assert_non_null(raft_log_get(&l, 7)->block);
     assert_int_equal(raft_log_term(&l, 6), 2);
-    assert_int_equal(raft_log_held(&l, 10, 100), 4);
-    assert_int_equal(raft_log_held(&l, 10, 2), 2);
-    assert_int_equal(raft_log_held(&l, 6, 100), 0);
+    assert_int_equal(raft_log_held(&l, 10, 100, UINT64_MAX), 4);
+    assert_int_equal(raft_log_held(&l, 10, 2, UINT64_MAX), 2);
+    assert_int_equal(raft_log_held(&l, 6, 100, UINT64_MAX), 0);
+    const struct raft_slot *last = raft_log_get(&l, 10);
+    assert_int_equal(raft_log_held(&l, 10, 100, last->block->len), 1);
+    assert_int_equal(raft_log_held(&l, 10, 100, last->block->len - 1), 0);
     assert_int_equal(held->refs, 1); /* a write under way keeps its bytes */
     raft_block_unref(held);
     raft_log_close(&l);
