@@ -465,7 +465,7 @@ int archive_apps_read(struct span text, struct arena *arena, struct archive_app 
 {
     size_t lines = count_lines(text);
     struct archive_app *apps = NULL;
-    if (lines <= 2 * ARCHIVE_ENTRIES_MAX) {
+    if (lines <= 2 * (size_t)ARCHIVE_ENTRIES_MAX) {
         apps = arena_try(arena, (lines + 1) * sizeof(*apps));
     }
     if (!apps) {

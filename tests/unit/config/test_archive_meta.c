@@ -232,81 +232,83 @@ static void test_write__text_that_is_no_utf8__is_refused(void **state)
     assert_string_equal(fail.text, "G/a has texts that are not UTF-8");
 }
 
+/* Texts that YAML might read as something else. */
+static const char *const awkward[] = {
+    "plain",
+    "",
+    " lead",
+    "trail ",
+    "123",
+    "1.5",
+    "0x1F",
+    "1e3",
+    "true",
+    "No",
+    "null",
+    "~",
+    "- a",
+    "a: b",
+    "a #b",
+    "#a",
+    "'q'",
+    "\"q\"",
+    "a\nb",
+    "a\r\nb",
+    "\n",
+    "a\n\n b",
+    "\t",
+    "tab\there",
+    "[x]",
+    "{x: y}",
+    "*a",
+    "&a",
+    "!t",
+    "|",
+    ">",
+    "%x",
+    "@x",
+    "`x",
+    "?",
+    "-",
+    "---",
+    "...",
+    "=",
+    "<<",
+    "2024-01-02",
+    "12:30:45",
+    "说明",
+    "\xF0\x9F\x98\x80",
+    "a\xC2\x85"
+    "b",
+    "a\xE2\x80\xA8"
+    "b",
+    "\xEF\xBB\xBF"
+    "bom",
+    "very long text with blanks that is longer than eighty characters so that "
+    "an emitter would like to fold it into several lines of text",
+    "a:",
+    ":a",
+    "a'b",
+    "a\\b",
+    "\1",
+    "\177",
+};
+
 static void test_write__any_text__comes_back(void **state)
 {
     struct bed *b = *state;
-    static const char *const texts[] = {
-        "plain",
-        "",
-        " lead",
-        "trail ",
-        "123",
-        "1.5",
-        "0x1F",
-        "1e3",
-        "true",
-        "No",
-        "null",
-        "~",
-        "- a",
-        "a: b",
-        "a #b",
-        "#a",
-        "'q'",
-        "\"q\"",
-        "a\nb",
-        "a\r\nb",
-        "\n",
-        "a\n\n b",
-        "\t",
-        "tab\there",
-        "[x]",
-        "{x: y}",
-        "*a",
-        "&a",
-        "!t",
-        "|",
-        ">",
-        "%x",
-        "@x",
-        "`x",
-        "?",
-        "-",
-        "---",
-        "...",
-        "=",
-        "<<",
-        "2024-01-02",
-        "12:30:45",
-        "说明",
-        "\xF0\x9F\x98\x80",
-        "a\xC2\x85"
-        "b",
-        "a\xE2\x80\xA8"
-        "b",
-        "\xEF\xBB\xBF"
-        "bom",
-        "very long text with blanks that is longer than eighty characters so that "
-        "an emitter would like to fold it into several lines of text",
-        "a:",
-        ":a",
-        "a'b",
-        "a\\b",
-        "\1",
-        "\177",
-    };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < sizeof(awkward) / sizeof(awkward[0]); i++) {
         struct archive_item item = {.data_id = SPAN("a"),
                                     .group = SPAN("G"),
                                     .type = SPAN("text"),
                                     .app_name = SPAN("end"),
-                                    .desc = span_str(texts[i])};
+                                    .desc = span_str(awkward[i])};
         struct buf *text = NULL;
         struct fail fail = {0};
         assert_int_equal(archive_meta_write(&item, 1, &text, &fail), 0);
         if (read_span(b, buf_span(text)) != 0 || !span_eq(b->items[0].desc, item.desc) ||
             !span_eq(b->items[0].app_name, item.app_name)) {
-            fail_msg("'%s' became '%.*s' %s by way of\n%.*s", texts[i],
+            fail_msg("'%s' became '%.*s' %s by way of\n%.*s", awkward[i],
                      SPAN_ARG(b->count ? b->items[0].desc : (struct span){0}), b->fail.text,
                      SPAN_ARG(buf_span(text)));
         }
