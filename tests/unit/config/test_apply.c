@@ -163,7 +163,7 @@ static void test_publish__gray_with_stale_md5__is_refused(void **state)
 static void test_publish__gray_beyond_the_maximum__is_refused(void **state)
 {
     (void)state;
-    char tag[8];
+    char tag[16];
     for (int n = 0; n < CONFIG_GRAY_MAX; n++) {
         snprintf(tag, sizeof(tag), "t%d", n);
         assert_int_equal(cstory_publish_tag(&s, "a", tag, "gray"), 0);
