@@ -75,7 +75,7 @@ struct who_call {
     struct config_key key; /* of a config; or */
     struct span ip;        /* of an address, which shows */
     bool all;              /* every tenant, otherwise the default one */
-    struct span tenant;    /* and this one (DIFF(listener-tenant)) */
+    struct span tenant;    /* and this one. DIFF(listener-tenant): exactly, not as a part */
     bool with_status;      /* "collectStatus" comes first */
 };
 

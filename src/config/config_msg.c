@@ -170,8 +170,8 @@ static int decode_context(const struct cJSON *obj, struct arena *arena, struct l
     return err ? err : json_in_str(obj, "md5", arena, &ret->md5, fail);
 }
 
-static int decode_contexts(const struct cJSON *array, struct arena *arena,
-                           struct config_msg_listen *m, struct fail *fail)
+static int decode_contexts(const struct cJSON *array, struct arena *arena, struct listen_request *m,
+                           struct fail *fail)
 {
     if (array && !cJSON_IsArray(array)) {
         return fail_set(fail, E_PARSE, "field 'configListenContexts': expected an array");
@@ -205,7 +205,7 @@ static int decode_contexts(const struct cJSON *array, struct arena *arena,
 
 static int decode_listen(const struct cJSON *doc, struct arena *arena, void *msg, struct fail *fail)
 {
-    struct config_msg_listen *m = msg;
+    struct listen_request *m = msg;
     m->listen = true;
     int err = json_in_bool(doc, "listen", &m->listen, fail);
     if (err) {
@@ -216,7 +216,7 @@ static int decode_listen(const struct cJSON *doc, struct arena *arena, void *msg
 
 int config_msg_decode_listen(struct api_call *call, struct span body, struct fail *fail)
 {
-    return decode_with(call, body, sizeof(struct config_msg_listen), decode_listen, fail);
+    return decode_with(call, body, sizeof(struct listen_request), decode_listen, fail);
 }
 
 void config_msg_answer_success(struct api_call *call)
@@ -229,18 +229,18 @@ void config_msg_answer_success(struct api_call *call)
     json_close(&j);
 }
 
-void config_msg_answer_listen(struct api_call *call, const struct config_msg_listen *m)
+void config_msg_answer_listen(struct api_call *call, const struct listen_request *r)
 {
     struct json_out j;
     json_init(&j, 256);
     response_begin(&j, NULL);
     json_key(&j, "changedConfigs");
     json_array(&j);
-    for (size_t n = 0; n < m->count; n++) {
-        if (!m->changed[n]) {
+    for (size_t n = 0; n < r->count; n++) {
+        if (!r->changed[n]) {
             continue;
         }
-        const struct listen_context *context = &m->list[n];
+        const struct listen_context *context = &r->list[n];
         json_object(&j);
         json_kstr(&j, "group", context->key.group);
         json_kstr(&j, "dataId", context->key.data_id);

@@ -32,15 +32,8 @@ struct config_msg_remove {
     struct span gray; /* a gray version's name, or its tag; "" for the formal version */
 };
 
-/* ConfigBatchListenRequest. */
-struct config_msg_listen {
-    const struct listen_context *list;
-    size_t count;
-    bool listen;
-    bool *changed; /* room for count */
-};
-
-/* Each decodes a JSON body into call->msg (row.h: api_decode_rpc_fn).
+/* Each decodes a JSON body into call->msg (row.h: api_decode_rpc_fn); the last one into a struct
+ * listen_request without its conn.
  * E_PARAM  "Param check invalid:Param '...' is illegal, ..."   E_INVALID  blank names
  * E_PARSE  the field and what it was   E_TOO_LARGE  too many entries */
 int config_msg_decode_query(struct api_call *call, struct span body, struct fail *fail);
@@ -55,7 +48,8 @@ int config_msg_refused(int err, struct fail *fail);
 /* {"resultCode":200,"errorCode":0,"success":true} as the call's answer. */
 void config_msg_answer_success(struct api_call *call);
 
-/* changedConfigs of a listen: those entries of the request that changed[] marks, byte for byte. */
-void config_msg_answer_listen(struct api_call *call, const struct config_msg_listen *m);
+/* changedConfigs of a listen: those entries of the request that are marked as changed, byte for
+ * byte. */
+void config_msg_answer_listen(struct api_call *call, const struct listen_request *r);
 
 #endif

@@ -20,11 +20,11 @@ static int hex_digit(char c)
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
-    char lower = (char)(c | 0x20);
+    int lower = c | 0x20;
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* As java.net.URLDecoder. */
+/* As java.net.URLDecoder; but '+', which it makes a blank, stays: no key may hold either. */
 static int url_decode(struct span s, struct arena *arena, struct span *ret, struct fail *fail)
 {
     char *text = arena_try(arena, s.len + 1);
@@ -33,8 +33,9 @@ static int url_decode(struct span s, struct arena *arena, struct span *ret, stru
     }
     size_t len = 0;
     for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] != '%') {
-            text[len++] = s.data[i] == '+' ? ' ' : s.data[i];
+        char c = s.data[i];
+        if (c != '%') {
+            text[len++] = c;
             continue;
         }
         int high = s.len - i > 2 ? hex_digit(s.data[i + 1]) : -1;
@@ -42,7 +43,7 @@ static int url_decode(struct span s, struct arena *arena, struct span *ret, stru
         if (high < 0 || low < 0) {
             return malformed(fail);
         }
-        text[len++] = (char)(high << 4 | low);
+        text[len++] = (char)(unsigned char)(high << 4 | low);
         i += 2;
     }
     *ret = span_of(text, len);

@@ -99,6 +99,7 @@ static void note_read(struct config *c, const struct api_call *call, struct item
     listen_on_read(c, call->caller.conn, i, text);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the seven parameters are load_ready_fn's. */
 static void on_loaded(struct config *c, struct item *i, struct api_call *take_call, int err,
                       const struct fail *fail, struct now now, struct outbox *out)
 {
@@ -171,15 +172,15 @@ static int admit_remove(void *self, struct api_call *call, struct now now, struc
 static int admit_listen(void *self, struct api_call *call, struct now now, struct outbox *out,
                         struct fail *fail)
 {
-    const struct config_msg_listen *m = call->msg;
+    struct listen_request *r = call->msg;
     (void)out;
-    listen_retag(self, call->caller.conn, call->caller.tag);
-    int err =
-        listen_batch(self, call->caller.conn, m->list, m->count, m->listen, m->changed, now, fail);
+    r->conn = call->caller.conn;
+    listen_retag(self, r->conn, call->caller.tag);
+    int err = listen_batch(self, r, now, fail);
     if (err) {
         return err;
     }
-    config_msg_answer_listen(call, m);
+    config_msg_answer_listen(call, r);
     return API_ANSWERED;
 }
 

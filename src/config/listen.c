@@ -237,25 +237,26 @@ static void forget_one(struct config *c, struct listen_conn *who, const struct c
     }
 }
 
-int listen_batch(struct config *c, uint64_t conn, const struct listen_context *list, size_t count,
-                 bool listen, bool *changed, struct now now, struct fail *fail)
+int listen_batch(struct config *c, const struct listen_request *r, struct now now,
+                 struct fail *fail)
 {
     ASSERT_ON(THREAD_CORE);
-    struct listen_conn *who = conn_find(c, conn);
+    struct listen_conn *who = conn_find(c, r->conn);
     if (!who) {
         return fail_set(fail, E_CLIENT_GONE, "the connection is not one that may listen");
     }
-    for (size_t n = 0; n < count; n++) {
-        changed[n] = false;
-        if (!listen) {
-            forget_one(c, who, &list[n].key);
+    for (size_t n = 0; n < r->count; n++) {
+        const struct listen_context *context = &r->list[n];
+        r->changed[n] = false;
+        if (!r->listen) {
+            forget_one(c, who, &context->key);
             continue;
         }
-        struct listener *l = listener_obtain(c, who, &list[n].key, fail);
+        struct listener *l = listener_obtain(c, who, &context->key, fail);
         if (!l) {
             return E_LIMIT;
         }
-        changed[n] = listen_one(c, l, &list[n], now);
+        r->changed[n] = listen_one(c, l, context, now);
     }
     return 0;
 }

@@ -1,10 +1,12 @@
 /* Listeners over gRPC: who listens to what with which md5, and change notices.
  *
  * A notice is repeated after notify_retry_ms, 3, 10 (then every 10) seconds until the client has
- * listened again or read with what is now the md5 of its version (DIFF(notify-until-read): the
- * Go SDK loses a push that arrives during its previous listen round), at most notify_tries_max
- * times; a newer change starts over. It goes only to listeners whose own version's md5 differs from
- * what they hold (DIFF(notify-own-version)), after the view serves the new one.
+ * listened again or read with what is now the md5 of its version , at most
+ * notify_tries_max times; a newer change starts over. It leaves after the view serves the new one.
+ * DIFF(notify-until-read): an ack ends nothing, since the Go SDK acks and loses a push that arrives
+ * during its previous listen round.
+ * DIFF(notify-own-version): it goes only to listeners whose own version's md5 differs from what
+ * they hold.
  *
  * What a client holds is what it listened with, or read because it was told (caller.notified). As
  * soon as it was told of a change, by a notice or in the answer of a listen, it may hold anything
@@ -34,11 +36,19 @@ struct listen_context {
     struct span md5;
 };
 
-/* Remember (listen) or forget (!listen) count entries of a connection in one pass; changed[n] says
- * whether the client must read entry n (all false for !listen).
- * E_CLIENT_GONE  no such connection   E_LIMIT  listens_max */
-MUST_USE int listen_batch(struct config *c, uint64_t conn, const struct listen_context *list,
-                          size_t count, bool listen, bool *changed, struct now now,
+/* A ConfigBatchListenRequest. Plain data; in the call's arena. */
+struct listen_request {
+    uint64_t conn;
+    bool listen; /* false: forget */
+    const struct listen_context *list;
+    size_t count;
+    bool *changed; /* room for count; written: the client must read this one (never when it only
+                      forgets) */
+};
+
+/* Remember or forget the entries in one pass.
+ * E_CLIENT_GONE  no such connection   E_LIMIT  listens_max; those before are remembered */
+MUST_USE int listen_batch(struct config *c, const struct listen_request *r, struct now now,
                           struct fail *fail);
 
 /* The tag that this connection's requests carry is another one from now on ("" keeps it). */

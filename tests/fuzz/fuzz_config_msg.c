@@ -42,7 +42,7 @@ static void check_publish(struct config_msg_publish *m, struct arena *arena)
     REQUIRE(config_op_check(&op, &fail) == 0);
 }
 
-static void check_listen(struct api_call *call, struct config_msg_listen *m)
+static void check_listen(struct api_call *call, struct listen_request *m)
 {
     REQUIRE(m->count <= LISTEN_CONTEXTS_MAX);
     for (size_t i = 0; i < m->count; i++) {

@@ -164,7 +164,7 @@ static void test_cost__of_five_kilobytes__is_small(void **state)
     (void)state;
     static char lines[5120];
     for (size_t i = 0; i < sizeof(lines); i++) {
-        lines[i] = i % 40 == 39 ? '\n' : (char)('a' + i % 26);
+        lines[i] = "abcdefghijklmnopqrstuvwxyz012345678901\n"[i % 39];
     }
     struct config_version *v = version(span_of(lines, sizeof(lines)), CONFIG_YAML, "");
     struct config_choice choice = {v, NULL};

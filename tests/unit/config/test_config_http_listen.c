@@ -204,8 +204,8 @@ static void listen(uint64_t conn, const char *ip, const char *tenant, const char
     };
     bool changed = false;
     struct fail fail = {0};
-    assert_int_equal(
-        listen_batch(story.config, conn, &context, 1, true, &changed, story.now, &fail), 0);
+    struct listen_request r = {conn, true, &context, 1, &changed};
+    assert_int_equal(listen_batch(story.config, &r, story.now, &fail), 0);
 }
 
 #define STATUS(lines) "{\"collectStatus\":200,\"lisentersGroupkeyStatus\":{" lines "}}"

@@ -199,7 +199,7 @@ static void test_listen__keeps_each_spelling_and_echoes_it(void **state)
                        "{\"group\":\"g\",\"md5\":null,\"dataId\":\"d3\"},"
                        "{\"group\":\"g\",\"md5\":\"m\",\"dataId\":\"d4\",\"tenant\":\"ns\"}]}";
     assert_int_equal(config_msg_decode_listen(&call, span_str(json), &fail), 0);
-    const struct config_msg_listen *m = call.msg;
+    const struct listen_request *m = call.msg;
     assert_true(m->listen);
     assert_int_equal(m->count, 4);
     expect(m->list[0].key.tenant, "");
@@ -222,14 +222,14 @@ static void test_listen__defaults(void **state)
 {
     (void)state;
     assert_int_equal(config_msg_decode_listen(&call, SPAN("{}"), &fail), 0);
-    const struct config_msg_listen *m = call.msg;
+    const struct listen_request *m = call.msg;
     assert_true(m->listen);
     assert_int_equal(m->count, 0);
     config_msg_answer_listen(&call, m);
     assert_string_equal(
         answer(), "{\"resultCode\":200,\"errorCode\":0,\"changedConfigs\":[],\"success\":true}");
     assert_int_equal(config_msg_decode_listen(&call, SPAN("{\"listen\":false}"), &fail), 0);
-    assert_false(((const struct config_msg_listen *)call.msg)->listen);
+    assert_false(((const struct listen_request *)call.msg)->listen);
 }
 
 static void test_listen__one_bad_key__is_refused(void **state)
@@ -250,7 +250,7 @@ static char *many(size_t count)
     for (size_t i = 0; i < count; i++) {
         at += sprintf(at, "%s", one);
     }
-    strcpy(at - 1, "]}");
+    memcpy(at - 1, "]}", 3);
     return json;
 }
 
@@ -259,7 +259,7 @@ static void test_listen__limit_of_entries(void **state)
     (void)state;
     char *json = many(LISTEN_CONTEXTS_MAX);
     assert_int_equal(config_msg_decode_listen(&call, span_str(json), &fail), 0);
-    assert_int_equal(((const struct config_msg_listen *)call.msg)->count, LISTEN_CONTEXTS_MAX);
+    assert_int_equal(((const struct listen_request *)call.msg)->count, LISTEN_CONTEXTS_MAX);
     free(json);
     json = many(LISTEN_CONTEXTS_MAX + 1);
     refuse(config_msg_decode_listen, json, E_TOO_LARGE, "at most 10000, got 10001");

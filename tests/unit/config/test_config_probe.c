@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #define ARENA (1u << 20)
+#define ENTRIES ((size_t)LISTEN_CONTEXTS_MAX)
 
 static struct arena arena;
 static struct fail fail;
@@ -107,22 +108,22 @@ static void test_malformed__is_refused(void **state)
 static void test_entries__limit(void **state)
 {
     (void)state;
-    char *value = malloc((LISTEN_CONTEXTS_MAX + 1) * 5 + 1);
+    char *value = malloc((ENTRIES + 1) * 5 + 1);
     assert_non_null(value);
     for (size_t i = 0; i <= LISTEN_CONTEXTS_MAX; i++) {
         memcpy(value + 5 * i, "d\2g\2\1", 5);
     }
-    value[5 * LISTEN_CONTEXTS_MAX] = '\0';
+    value[5 * ENTRIES] = '\0';
     decode(value);
     assert_int_equal(count, LISTEN_CONTEXTS_MAX);
-    memcpy(value + 5 * LISTEN_CONTEXTS_MAX, "d\2g\2\1", 6);
+    memcpy(value + 5 * ENTRIES, "d\2g\2\1", 6);
     refuse(value, E_INVALID, "invalid protocol, too much listener");
     arena_close(&arena);
     arena_init(&arena, 1024);
     refuse(value, E_TOO_LARGE, "the request takes more memory than it may");
     arena_close(&arena);
     arena_init(&arena, 64 << 10);
-    value[5000 * 5] = '\0'; /* the text fits, its list does not */
+    value[ENTRIES / 2 * 5] = '\0'; /* the text fits, its list does not */
     refuse(value, E_TOO_LARGE, "the request takes more memory than it may");
     free(value);
 }

@@ -33,12 +33,19 @@ static int teardown(void **state)
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the request. */
+static int batch(uint64_t conn, struct listen_context *list, size_t n, bool listen, bool *changed)
+{
+    struct listen_request r = {conn, listen, list, n, changed};
+    return listen_batch(&bed.c, &r, bed.now, &fail);
+}
+
 /* One listens to one; says whether it was told to read. */
 static bool hear(uint64_t conn, const char *tenant, const char *data_id, const char *md5)
 {
     struct listen_context context = bed_context(tenant, data_id, md5);
     bool changed = false;
-    assert_int_equal(listen_batch(&bed.c, conn, &context, 1, true, &changed, bed.now, &fail), 0);
+    assert_int_equal(batch(conn, &context, 1, true, &changed), 0);
     return changed;
 }
 
@@ -46,7 +53,7 @@ static void unhear(uint64_t conn, const char *data_id)
 {
     struct listen_context context = bed_context("", data_id, "");
     bool changed = true;
-    assert_int_equal(listen_batch(&bed.c, conn, &context, 1, false, &changed, bed.now, &fail), 0);
+    assert_int_equal(batch(conn, &context, 1, false, &changed), 0);
     assert_false(changed);
 }
 
@@ -114,8 +121,7 @@ static void test_listen__unknown_connection__is_gone(void **state)
     (void)state;
     struct listen_context context = bed_context("", "d1", "");
     bool changed = false;
-    assert_int_equal(listen_batch(&bed.c, 9, &context, 1, true, &changed, bed.now, &fail),
-                     E_CLIENT_GONE);
+    assert_int_equal(batch(9, &context, 1, true, &changed), E_CLIENT_GONE);
     assert_null(bed.c.items);
 }
 
@@ -128,7 +134,7 @@ static void test_listen__one_too_many__is_refused(void **state)
     assert_false(hear(1, "", "d1", "")); /* the same again takes no room */
     struct listen_context context = bed_context("", "d2", "");
     bool changed = false;
-    assert_int_equal(listen_batch(&bed.c, 1, &context, 1, true, &changed, bed.now, &fail), E_LIMIT);
+    assert_int_equal(batch(1, &context, 1, true, &changed), E_LIMIT);
     assert_non_null(strstr(fail.text, "at most 1 listened configs"));
     assert_int_equal(bed.c.listen_count, 1);
 }
@@ -485,8 +491,7 @@ static void test_listen__ten_thousand__is_one_pass(void **state)
     bed_connect(&bed, 1, "10.0.0.1", NULL);
     uint64_t from = cpu_us();
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(
-            listen_batch(&bed.c, 1, list, LISTEN_CONTEXTS_MAX, true, changed, bed.now, &fail), 0);
+        assert_int_equal(batch(1, list, LISTEN_CONTEXTS_MAX, true, changed), 0);
     }
     uint64_t took = cpu_us() - from;
     print_message("20000 listens: %llu us\n", (unsigned long long)took);
@@ -494,8 +499,7 @@ static void test_listen__ten_thousand__is_one_pass(void **state)
     assert_true(changed[0]);
     assert_false(changed[1]);
     assert_int_equal(bed.c.listen_count, LISTEN_CONTEXTS_MAX);
-    assert_int_equal(
-        listen_batch(&bed.c, 1, list, LISTEN_CONTEXTS_MAX, false, changed, bed.now, &fail), 0);
+    assert_int_equal(batch(1, list, LISTEN_CONTEXTS_MAX, false, changed), 0);
     assert_int_equal(bed.c.listen_count, 0);
 }
 
