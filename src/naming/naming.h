@@ -110,11 +110,11 @@ struct naming_recovery {
 };
 
 /* The log is handed out: this registry is served from now on, and every client gets its full time
- * to come back. Connection clients without a connection are shown as they were for
- * restart_grace_ms; then their end goes through the log with REMOVAL_NOT_BACK. HTTP clients are as
- * if they had sent a beat just now. What nobody uses is not cleaned before its own time has passed
- * once more after that grace, however long this server was away. The node logs the figures in one
- * line. DIFF(restart-grace).
+ * to come back. DIFF(restart-grace): connection clients without a connection are shown as they were
+ * for restart_grace_ms; then their end goes through the log with REMOVAL_NOT_BACK. HTTP clients are
+ * as if they had sent a beat just now. What nobody uses is not cleaned before its own time has
+ * passed once more after that grace, however long this server was away. The node logs the figures
+ * in one line.
  */
 struct naming_recovery naming_recovered(struct naming *n, struct now now);
 

@@ -88,6 +88,18 @@ static struct span keep(struct arena *arena, struct span s)
     return s.len > 0 ? arena_span(arena, s) : (struct span){0};
 }
 
+/* A service's name stands in one block: namespace, group, name. */
+static struct service_name keep_name(struct arena *arena, const struct service_name *n)
+{
+    size_t len = n->namespace_id.len + n->group.len + n->name.len;
+    const char *at = arena_span(arena, span_of(n->namespace_id.data, len)).data;
+    return (struct service_name){
+        span_of(at, n->namespace_id.len),
+        span_of(at + n->namespace_id.len, n->group.len),
+        span_of(at + n->namespace_id.len + n->group.len, n->name.len),
+    };
+}
+
 static const struct instance_pair *keep_pairs(struct arena *arena, const struct instance_pair *from,
                                               size_t count)
 {
@@ -199,9 +211,7 @@ static void collect_entries(struct arena *arena, struct snap_service *to, const 
 
 static void collect_service(struct arena *arena, struct snap_service *to, struct service *s)
 {
-    to->name.namespace_id = keep(arena, s->name.namespace_id);
-    to->name.group = keep(arena, s->name.group);
-    to->name.name = keep(arena, s->name.name);
+    to->name = keep_name(arena, &s->name);
     to->ephemeral = s->ephemeral;
     to->has_record = s->has_record;
     to->protect_threshold = s->protect_threshold;

@@ -445,7 +445,7 @@ static void run(unsigned seed)
     begin(&a);
     uint64_t sub = story_connect(&a, "10.0.0.9");
     assert_int_equal(story_subscribe(&a, sub, services[draw(&r, SERVICES)], ""), 0);
-    for (int round = 0; round < 25; round++) {
+    for (int round = 0; round < 15; round++) {
         for (unsigned i = draw(&r, 200); i > 0; i--) {
             struct naming_op op = random_op(&r);
             commit(&a, &op);
