@@ -108,22 +108,18 @@ static bool md5_of(struct span text, uint8_t md5[CONFIG_MD5_BYTES])
     return true;
 }
 
-static int check_row(const struct config *c, const struct repo_version *v,
-                     const struct config_value *value, struct fail *fail)
+static int check_row(const struct config *c, const struct repo_version *v, struct fail *fail)
 {
     struct fail why = {0};
     if (config_key_check(&v->key, false, &why) != 0) {
         return fail_set(fail, E_CORRUPT, "table of configs, row %llu: %s",
                         (unsigned long long)v->id, fail_text(&why));
     }
-    bool is_gray = !span_empty(v->gray_name);
-    if (v->length > CONFIG_CONTENT_BYTES_MAX || v->id == 0 || v->id > c->last_id ||
-        (is_gray && value && value->gray_count >= CONFIG_GRAY_LIMIT)) {
+    if (v->length > CONFIG_CONTENT_BYTES_MAX || v->id == 0 || v->id > c->last_id) {
         return fail_set(fail, E_CORRUPT,
-                        "table of configs, row %llu: a content of %llu bytes, ids up to %llu, or "
-                        "more than %d gray versions",
+                        "table of configs, row %llu: a content of %llu bytes, and ids end at %llu",
                         (unsigned long long)v->id, (unsigned long long)v->length,
-                        (unsigned long long)c->last_id, CONFIG_GRAY_LIMIT);
+                        (unsigned long long)c->last_id);
     }
     return 0;
 }
@@ -140,10 +136,9 @@ static struct buf *load_bytes(const struct repo_version *v, const uint8_t md5[CO
     return memcmp(actual, md5, sizeof(actual)) == 0 ? buf_create(v->content) : NULL;
 }
 
-static void set_version(struct loading *l, const struct repo_version *v,
+static void set_version(struct loading *l, const struct repo_version *v, struct item *i,
                         struct config_version *version)
 {
-    struct item *i = item_obtain(l->c, &v->key);
     struct config_value *value = NULL;
     if (span_empty(v->gray_name)) {
         i->id = v->id;
@@ -165,8 +160,12 @@ static int load_version(void *arg, const struct repo_version *v, struct fail *fa
 {
     struct loading *l = arg;
     uint8_t md5[CONFIG_MD5_BYTES];
-    const struct item *known = item_find(l->c, &v->key);
-    int err = check_row(l->c, v, known ? known->value : NULL, fail);
+    int err = check_row(l->c, v, fail);
+    struct item *i = err ? NULL : item_obtain(l->c, &v->key);
+    if (!err && i->value && i->value->gray_count >= CONFIG_GRAY_LIMIT) {
+        err = fail_set(fail, E_CORRUPT, "table of configs, row %llu: more than %d gray versions",
+                       (unsigned long long)v->id, CONFIG_GRAY_LIMIT);
+    }
     if (!err && !md5_of(v->md5, md5)) {
         err = fail_set(fail, E_CORRUPT, "table of configs, row %llu: \"%.*s\" is no md5",
                        (unsigned long long)v->id, SPAN_ARG(v->md5));
@@ -185,7 +184,7 @@ static int load_version(void *arg, const struct repo_version *v, struct fail *fa
         .encrypted_key = v->encrypted_key,
     };
     struct config_version *version = config_version_create(&parts);
-    set_version(l, v, version);
+    set_version(l, v, i, version);
     config_version_unref(version);
     buf_unref(content);
     return 0;
