@@ -30,6 +30,7 @@ struct api_params {
     struct span body; /* the raw body when it was no form */
     /* The first file part of a multipart form; its other parts are in list. data NULL: none came.
      */
+    struct span file_field; /* the part's own name */
     struct span file_name;
     struct span file;
 };

@@ -196,7 +196,9 @@ HTTP_DECODE(config_http_decode_import)
 {
     struct import_call *m = arena_alloc(&call->arena, sizeof(*m));
     call->msg = m;
-    m->file = p->file;
+    if (!p->file_field.data || span_eq(p->file_field, SPAN("file"))) {
+        m->file = p->file;
+    }
     m->job.who = config_form_actor(call, p, CONFIG_FORM_V1);
     m->job.done_message = IMPORT_DONE;
     struct span tenant = params_or(p, "namespace", config_form_tenant(p, CONFIG_FORM_V1));

@@ -69,6 +69,7 @@ static int read_multipart(struct request *r, const struct form *query, struct ap
     }
     params->list = list;
     params->count = query->count + m.count;
+    params->file_field = m.file_field;
     params->file_name = m.file_name;
     params->file = m.file;
     return 0;

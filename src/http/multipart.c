@@ -239,6 +239,7 @@ static int read_part(struct reading *r, struct multipart *m, struct fail *fail)
     if (!head.file_name.data) {
         m->list[m->count++] = (struct api_param){head.name, data};
     } else if (!m->file.data) {
+        m->file_field = head.name;
         m->file_name = head.file_name;
         m->file = data;
     }

@@ -29,7 +29,8 @@
 struct multipart {
     struct api_param *list; /* fields, in their order */
     unsigned count;
-    struct span file_name; /* of the first file; data NULL: there was none */
+    struct span file_field; /* the name of the first file's part; data NULL: there was none */
+    struct span file_name;  /* what it is called */
     struct span file;
 };
 

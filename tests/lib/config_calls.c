@@ -50,6 +50,7 @@ static void read_params(struct api_call *call, const struct http_request *r, str
         .headers_count = count,
         .body = r->body,
         .file = r->file,
+        .file_field = r->file_field ? span_str(r->file_field) : (struct span){0},
         .file_name = r->file_name ? span_str(r->file_name) : (struct span){0},
     };
 }

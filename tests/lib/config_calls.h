@@ -19,6 +19,7 @@ struct http_request {
     struct span body;    /* raw: no form */
     struct span file;    /* of a multipart form */
     const char *file_name;
+    const char *file_field; /* NULL: not told */
 };
 
 /* What the wire would carry. text ends in NUL; freed by http_answer_close. */

@@ -315,6 +315,21 @@ static void test_import__nothing_in_it__is_100005(void **state)
            "{\"code\":100005,\"message\":\"导入的文件数据为空\",\"data\":{}}");
 }
 
+static void test_import__file_of_another_name__is_none(void **state)
+{
+    struct bed *b = *state;
+    zip_stored(b->zip, "G/a", "new");
+    struct http_request r = {.method = API_POST,
+                             .path = CONFIGS,
+                             .params = "import=true&namespace=",
+                             .file = zip_end(b->zip),
+                             .file_field = "other"};
+    http_expect(&b->story, &r, 200, JSON,
+                "{\"code\":100005,\"message\":\"导入的文件数据为空\",\"data\":{}}");
+    r.file_field = "file";
+    http_expect(&b->story, &r, 200, JSON, DONE(1));
+}
+
 static void test_import__unknown_namespace__is_100001(void **state)
 {
     struct bed *b = *state;
@@ -480,6 +495,7 @@ int main(void)
         TEST(test_import__old_layout__takes_applications),
         TEST(test_import__v2_with_one_entry_missing__says_which),
         TEST(test_import__nothing_in_it__is_100005),
+        TEST(test_import__file_of_another_name__is_none),
         TEST(test_import__unknown_namespace__is_100001),
         TEST(test_import__bad_metadata__is_100002_with_its_reason),
         TEST(test_import__damaged_zip__is_100004_with_its_reason),

@@ -77,6 +77,7 @@ static void test_read__fields_and_the_first_file(void **state)
     assert_span(made.m.list[0].value, "1");
     assert_span(made.m.list[1].name, "b");
     assert_span(made.m.list[1].value, "");
+    assert_span(made.m.file_field, "file");
     assert_span(made.m.file_name, "x.zip");
     assert_span(made.m.file, "PK\r\n\r\n--C");
     unmake(&made);
