@@ -93,6 +93,23 @@ def without_redo(lines):
     return out
 
 
+# What a configuration client does when it is told of a change, and what its own clock makes it ask.
+LISTENING = {"ConfigChangeNotifyRequest", "ConfigChangeNotifyResponse", "NotifySubscriberResponse", "ConfigBatchListenRequest",
+             "ConfigChangeBatchListenResponse", "ConfigQueryRequest", "ConfigQueryResponse"}
+
+
+def listening_aside(lines):
+    """The recording with the traffic of listening and reading after all else, as if in a step of its own. The original tells of a
+    change some 100 ms late and this server at once, and clients ask by their own clocks: which step such a message falls into is
+    free, so the set of all of a connection is compared. What a call gave back to its caller stays in its step."""
+    config = {x["conn"] for x in lines if x["type"] == "ConnectionSetupRequest" and (x["body"].get("labels") or {}).get("module") == "config"}
+    aside = [x for x in lines if x.get("conn") in config and x["type"] in LISTENING]
+    if not aside:
+        return lines
+    rest = [x for x in lines if not (x.get("conn") in config and x["type"] in LISTENING)]
+    return rest + [{"rpc": "note", "type": "call", "t_ms": lines[-1]["t_ms"], "body": {"step": "(listening and reading)"}}] + aside
+
+
 def until(lines, note):
     """A recording up to a note of the driver."""
     for n, x in enumerate(lines):
