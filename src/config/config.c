@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "config/apply.h"
 #include "config/cache.h"
+#include "config/config_query.h"
 #include "config/config_repo.h"
 #include "config/import.h"
 #include "config/listen.h"
@@ -336,6 +337,7 @@ void config_stop(struct config *c, struct now now, struct outbox *out)
     load_stop(c, out);
     import_stop(c, out);
     remove_ids_stop(c, out);
+    config_query_stop(c, out);
     poll_stop(c, out);
 }
 

@@ -216,6 +216,7 @@ HTTP_ADMIT(config_http_admit_health)
     return API_ANSWERED;
 }
 
+/* DIFF(not-derby): there is none. */
 HTTP_DECODE(config_http_decode_derby)
 {
     struct span sql = {0};

@@ -1,5 +1,6 @@
 #include "config/config_query.h"
 
+#include "api/dispatch.h"
 #include "api/row.h"
 #include "api/v2_codes.h"
 #include "base/assert.h"
@@ -8,6 +9,8 @@
 /* In the call's arena: gone with it, so nothing is touched after deliver. */
 struct query {
     struct db_job job;
+    struct query *next; /* queries */
+    struct config *c;
     struct api_call *call;
     config_query_fn run;
 };
@@ -32,35 +35,96 @@ static bool is_of_database(int err)
            err == E_INTERNAL;
 }
 
-/* On db-N; on core when the tables never came so far, on main when the node ends. */
-static void query_done(struct db_job *take_job)
+/* The call goes back; q with it. */
+static void deliver(struct query *take_q, int err, const struct fail *why)
 {
-    struct query *q = CONTAINER_OF(take_job, struct query, job);
-    struct api_call *call = q->call;
-    if (take_job->err) {
+    struct api_call *call = take_q->call;
+    if (err) {
         body_close(&call->reply.body);
-        call->reply.fail = take_job->fail;
-        call->reply.fail.code = take_job->err;
-        if (!call->reply.fail.v2 && is_of_database(take_job->err)) {
+        call->reply.fail = *why;
+        call->reply.fail.code = err;
+        if (!call->reply.fail.v2 && is_of_database(err)) {
             call->reply.fail.v2 = V2_DATA_ACCESS_ERROR;
         }
     }
     call->deliver(call);
 }
 
+static void query_done(struct db_job *take_job);
+
+static int submit(struct query *q, struct fail *fail)
+{
+    q->job = (struct db_job){
+        .lane = DB_LANE_READ,
+        .wait_ms_max = CONFIG_QUERY_WAIT_MS,
+        .run = run_query,
+        .done = query_done,
+    };
+    int err = table_writer_read(q->c->tables, &q->job, fail);
+    q->c->is_query_out = err == 0;
+    return err;
+}
+
+static struct query *pop(struct config *c)
+{
+    struct query *q = c->queries;
+    if (q) {
+        c->queries = q->next;
+        c->queries_count--;
+    }
+    return q;
+}
+
+/* On core; on main when the node ends (nothing waits any more then). */
+static void query_done(struct db_job *take_job)
+{
+    struct query *q = CONTAINER_OF(take_job, struct query, job);
+    struct config *c = q->c;
+    deliver(q, take_job->err, &take_job->fail);
+    c->is_query_out = false;
+    for (q = pop(c); q; q = pop(c)) {
+        struct fail why = {0};
+        int err = submit(q, &why);
+        if (!err) {
+            return;
+        }
+        deliver(q, err, &why);
+    }
+}
+
+static void append(struct config *c, struct query *q)
+{
+    struct query **end = &c->queries;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = q;
+    c->queries_count++;
+}
+
 int config_query(struct config *c, struct api_call *call, config_query_fn run, struct fail *fail)
 {
     ASSERT_ON(THREAD_CORE);
+    if (c->queries_count == CONFIG_QUERIES_MAX) {
+        return fail_set(fail, E_LIMIT, "%d searches wait already", CONFIG_QUERIES_MAX);
+    }
     struct query *q = arena_alloc(&call->arena, sizeof(*q));
-    *q = (struct query){
-        .job = {.lane = DB_LANE_READ,
-                .done_on_db = true,
-                .wait_ms_max = CONFIG_QUERY_WAIT_MS,
-                .run = run_query,
-                .done = query_done},
-        .call = call,
-        .run = run,
-    };
-    int err = table_writer_read(c->tables, &q->job, fail);
+    q->c = c;
+    q->call = call;
+    q->run = run;
+    if (c->is_query_out) {
+        append(c, q);
+        return API_LATER;
+    }
+    int err = submit(q, fail);
     return err ? err : API_LATER;
+}
+
+void config_query_stop(struct config *c, struct outbox *out)
+{
+    struct fail why = {0};
+    (void)fail_set(&why, E_CLOSED, "the server is stopping");
+    for (struct query *q = pop(c); q; q = pop(c)) {
+        dispatch_fail(q->call, &why, out);
+    }
 }

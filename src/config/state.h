@@ -78,10 +78,13 @@ struct config {
     struct load *loads_ended;       /* load.h: list, filled by db jobs' done */
     struct clone *clones_ended;     /* import.h: list, filled by db jobs' done */
     struct removal *removals_ended; /* remove_ids.h: the same */
-    struct import_job *imports;     /* import.h: list; the log has a piece of each */
-    uint64_t import_bytes;          /* import.h: contents of these */
-    unsigned clones_out;            /* import.h: whose job has not ended */
-    bool imports_stopped;           /* import.h: config_stop was called */
+    struct query *queries;          /* config_query.h: they wait for the one that is out */
+    size_t queries_count;
+    bool is_query_out;
+    struct import_job *imports; /* import.h: list; the log has a piece of each */
+    uint64_t import_bytes;      /* import.h: contents of these */
+    unsigned clones_out;        /* import.h: whose job has not ended */
+    bool imports_stopped;       /* import.h: config_stop was called */
     uint64_t trim_next_ms; /* config.c: when old history is looked for; 0: after a first minute */
     bool cache_more;       /* cache.h: the last trim did not come to its end */
 };

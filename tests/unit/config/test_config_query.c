@@ -109,6 +109,45 @@ static void test_query__node_ends_before_the_tables_came_so_far__is_closed(void 
     c->answered = true;
 }
 
+static struct cstory_call *ask(struct cstory *s)
+{
+    struct fail fail = {0};
+    struct cstory_call *c = cstory_call(s);
+    assert_int_equal(config_query(s->config, &c->call, count_configs, &fail), API_LATER);
+    return c;
+}
+
+static void test_query__many__run_one_by_one_in_order(void **state)
+{
+    struct cstory *s = *state;
+    struct cstory_call *calls[CONFIG_QUERIES_MAX + 1];
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        calls[i] = ask(s);
+    }
+    assert_int_equal(s->config->queries_count, CONFIG_QUERIES_MAX);
+    struct cstory_call *one_more = cstory_call(s);
+    assert_int_equal(config_query(s->config, &one_more->call, count_configs, &s->fail), E_LIMIT);
+    assert_string_equal(fail_text(&s->fail), "64 searches wait already");
+    one_more->answered = true;
+    assert_int_equal(cstory_wait(s, calls[CONFIG_QUERIES_MAX]), 0);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        assert_int_equal(cstory_wait(s, calls[i]), 0);
+    }
+    assert_int_equal(s->config->queries_count, 0);
+    assert_false(s->config->is_query_out);
+}
+
+static void test_stop__those_that_wait_are_answered_the_one_that_runs_ends(void **state)
+{
+    struct cstory *s = *state;
+    struct cstory_call *runs = ask(s);
+    struct cstory_call *waits = ask(s);
+    config_query_stop(s->config, &s->out);
+    assert_int_equal(s->out.count, 1);
+    assert_int_equal(cstory_wait(s, waits), E_CLOSED);
+    assert_int_equal(cstory_wait(s, runs), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +155,8 @@ int main(void)
         T(test_query__sees_what_is_applied_already),
         T(test_query__fails__says_why_without_half_an_answer),
         T(test_query__node_ends_before_the_tables_came_so_far__is_closed),
+        T(test_query__many__run_one_by_one_in_order),
+        T(test_stop__those_that_wait_are_answered_the_one_that_runs_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
