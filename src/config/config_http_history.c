@@ -6,8 +6,6 @@
 #include "config/config_query.h"
 #include "config/history_repo.h"
 
-#define PAGE_SIZE_MAX 500
-
 struct history_call {
     struct config_key key;
     struct config_page page;
@@ -48,8 +46,8 @@ static int decode_list(struct api_call *call, const struct api_params *p, bool v
     if (err || config_number_refused(call)) {
         return err;
     }
-    if (m->page.size > PAGE_SIZE_MAX) {
-        m->page.size = PAGE_SIZE_MAX;
+    if (m->page.size > HISTORY_ROWS_MAX) {
+        m->page.size = HISTORY_ROWS_MAX;
     }
     return config_page_check(&m->page, fail);
 }
@@ -174,8 +172,8 @@ static int run_list(struct db *db, struct api_call *call, struct fail *fail)
     struct writing w;
     begin(&w, db, m);
     config_page_begin(&w.j, &m->page, total);
-    err = history_list(db, &m->key, config_page_offset(&m->page), (uint64_t)m->page.size, write_row,
-                       &w, fail);
+    struct history_slice slice = {config_page_offset(&m->page), (uint64_t)m->page.size};
+    err = history_list(db, &m->key, slice, write_row, &w, fail);
     config_page_end(&w.j);
     return end(&w, call, err);
 }

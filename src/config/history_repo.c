@@ -4,8 +4,6 @@
 #include "base/err.h"
 #include "config/config_repo.h"
 
-#define LIST_MAX 500
-
 #define FACTS                                                                                      \
     "nid, id, data_id, group_id, tenant_id, app_name, src_user, src_ip, op_type, publish_type, "   \
     "gray_name, ext_info, gmt_create, gmt_modified"
@@ -94,18 +92,18 @@ int history_count(struct db *db, const struct config_key *key, uint64_t *ret_cou
     return err;
 }
 
-int history_list(struct db *db, const struct config_key *key, uint64_t offset, uint64_t limit,
+int history_list(struct db *db, const struct config_key *key, struct history_slice slice,
                  history_row_fn fn, void *arg, struct fail *fail)
 {
-    ASSERT(limit <= LIST_MAX);
+    ASSERT(slice.limit <= HISTORY_ROWS_MAX);
     struct db_query *q = NULL;
     int err = db_query(db, &stmts[LIST], &q, fail);
     if (err) {
         return err;
     }
     bind_key(q, key);
-    db_bind_int64(q, (int64_t)limit);
-    db_bind_int64(q, offset > INT64_MAX ? INT64_MAX : (int64_t)offset);
+    db_bind_int64(q, (int64_t)slice.limit);
+    db_bind_int64(q, slice.offset > INT64_MAX ? INT64_MAX : (int64_t)slice.offset);
     bool has_row = false;
     while (!(err = db_step(q, &has_row, fail)) && has_row) {
         struct history_row row = read_row(q, false);

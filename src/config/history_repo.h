@@ -15,6 +15,8 @@
 /* Configs that one answer lists (a drop-down on a page). */
 #define HISTORY_CONFIGS_MAX 60000
 
+#define HISTORY_ROWS_MAX 500 /* of one page */
+
 /* One row; spans until the callback returns; data NULL: the column is NULL, or (content, md5,
  * encrypted_key of history_list) not asked for. Plain data. */
 struct history_row {
@@ -35,9 +37,15 @@ typedef int (*history_row_fn)(void *arg, const struct history_row *row, struct f
 MUST_USE int history_count(struct db *db, const struct config_key *key, uint64_t *ret_count,
                            struct fail *fail);
 
-/* Rows [offset, offset + limit) of it, newest first, without content. limit: up to 500. */
-MUST_USE int history_list(struct db *db, const struct config_key *key, uint64_t offset,
-                          uint64_t limit, history_row_fn fn, void *arg, struct fail *fail);
+/* Rows [offset, offset + limit) of a history. Plain data. */
+struct history_slice {
+    uint64_t offset;
+    uint64_t limit; /* up to HISTORY_ROWS_MAX */
+};
+
+/* These rows of a config's history, newest first, without content. */
+MUST_USE int history_list(struct db *db, const struct config_key *key, struct history_slice slice,
+                          history_row_fn fn, void *arg, struct fail *fail);
 
 /* The row nid, whole. E_NOT_FOUND; fn is called once. */
 MUST_USE int history_find(struct db *db, uint64_t nid, history_row_fn fn, void *arg,

@@ -44,7 +44,8 @@ static const char *list(const struct config_key *key, uint64_t offset, uint64_t 
 {
     static char text[1024];
     text[0] = '\0';
-    assert_int_equal(history_list(t.db, key, offset, limit, see, text, NULL), 0);
+    assert_int_equal(
+        history_list(t.db, key, (struct history_slice){offset, limit}, see, text, NULL), 0);
     return text;
 }
 
