@@ -12,8 +12,9 @@
 #include "naming/naming_op.h"
 #include "naming/push.h"
 #include "naming_harness.h"
+#include "snapshot_bed.h"
 
-#define GRACE_MS 30000
+#define GRACE_MS UINT64_C(30000)
 #define AWAY_MS 3600000 /* longer than everything that expires */
 
 static void begin(struct story *s)
@@ -188,6 +189,42 @@ static void test_connection_clients__very_many__end_in_batches(void **state)
     assert_true(naming_deadline(s.naming) <= s.now.mono_ms);
     story_turn(&s);
     assert_int_equal(story_listed(&s, "a"), 0);
+    story_end(&s);
+}
+
+/* Connections that come, register, leave and are silent, and a kill at any time: nothing that was
+ * committed is lost, and nothing else is there. */
+static void test_restart__at_any_time__the_state_is_the_same(void **state)
+{
+    (void)state;
+    struct story s;
+    uint64_t conns[6] = {0};
+    uint64_t random = UINT64_C(0x9E3779B97F4A7C15);
+    begin(&s);
+    for (int step = 0; step < 600; step++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        unsigned draw = (unsigned)(random >> 33);
+        uint64_t *conn = &conns[draw % 6];
+        const char *service = (const char *[]){"a", "b", "c"}[draw / 6 % 3];
+        if (!*conn) {
+            *conn = story_connect(&s, "10.0.0.1");
+        } else if (draw / 18 % 4 == 0) {
+            story_disconnect(&s, *conn, REMOVAL_CONNECTION_CLOSED);
+            *conn = 0;
+        } else {
+            register_at(&s, *conn, service, 80 + (int)(draw / 72 % 8));
+        }
+        story_advance(&s, draw / 576 % 2000);
+        if (draw % 37 == 0) {
+            struct buf *before = snapshot_take(s.naming);
+            (void)story_restart(&s, draw / 576 % 100000);
+            struct buf *after = snapshot_take(s.naming);
+            assert_true(span_eq(buf_span(before), buf_span(after)));
+            buf_unref(before);
+            buf_unref(after);
+            memset(conns, 0, sizeof(conns));
+        }
+    }
     story_end(&s);
 }
 
@@ -529,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_connection_client__with_many_services__ends_once),
         cmocka_unit_test(test_connection_client__whose_end_is_lost__is_ended_again),
         cmocka_unit_test(test_connection_clients__very_many__end_in_batches),
+        cmocka_unit_test(test_restart__at_any_time__the_state_is_the_same),
         cmocka_unit_test(test_restart__twice__counts_the_grace_anew),
         cmocka_unit_test(test_restart__without_grace__ends_clients_at_once),
         cmocka_unit_test(test_client__back_through_a_new_connection__subscribers_see_no_gap),
