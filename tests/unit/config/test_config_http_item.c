@@ -41,12 +41,14 @@ static int teardown(void **state)
 
 static struct http_request v1(unsigned method, const char *params, const char *headers)
 {
-    return (struct http_request){method, "/v1/cs/configs", params, headers, {0}, {0}, NULL};
+    return (struct http_request){
+        .method = method, .path = "/v1/cs/configs", .params = params, .headers = headers};
 }
 
 static struct http_request v2(unsigned method, const char *params, const char *headers)
 {
-    return (struct http_request){method, "/v2/cs/config", params, headers, {0}, {0}, NULL};
+    return (struct http_request){
+        .method = method, .path = "/v2/cs/config", .params = params, .headers = headers};
 }
 
 static void publish(struct cstory *s, const char *params, const char *headers)

@@ -43,12 +43,13 @@ static int teardown(void **state)
 
 static struct http_request poll(const char *params, const char *headers)
 {
-    return (struct http_request){API_POST, LISTENER, params, headers, {0}, {0}, NULL};
+    return (struct http_request){
+        .method = API_POST, .path = LISTENER, .params = params, .headers = headers};
 }
 
 static struct http_request get(const char *path, const char *params)
 {
-    return (struct http_request){API_GET, path, params, NULL, {0}, {0}, NULL};
+    return (struct http_request){.method = API_GET, .path = path, .params = params};
 }
 
 static void expect_poll(const char *params, const char *headers, int status, const char *type,
