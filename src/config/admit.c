@@ -244,6 +244,7 @@ static int propose(struct config_op *op, const struct config_actor *who, struct 
     return API_LATER;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): an admit function's own four, and what it is about. */
 int config_admit_publish(struct config *c, const struct config_publish *p,
                          const struct config_actor *who, struct api_call *waiting, struct now now,
                          struct outbox *out, struct fail *fail)
@@ -284,6 +285,7 @@ static struct span find_gray(const struct config_value *v, struct span as_sent)
     return SPAN("");
 }
 
+/* NOLINTNEXTLINE(readability-function-size): an admit function's own four, and what it is about. */
 int config_admit_remove(struct config *c, const struct config_key *key, struct span gray_name,
                         const struct config_actor *who, struct api_call *waiting, struct now now,
                         struct outbox *out, struct fail *fail)
@@ -303,6 +305,7 @@ int config_admit_remove(struct config *c, const struct config_key *key, struct s
     return err ? err : propose(&op, who, waiting, now, out, fail);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): an admit function's own four, and what it is about. */
 int config_admit_import(struct config *c, const struct config_publish *list, size_t count,
                         enum config_policy policy, const struct config_actor *who,
                         struct api_call *waiting, struct now now, struct outbox *out,

@@ -7,8 +7,8 @@
  *
  * Rules (semantics.md 2.4 to 2.7): a publish replaces the formal or the one gray version; with
  * cas_md5 the stored md5 must equal it if there is a version (E_CONFLICT, Nacos 500, v2 20005, the
- * texts of 2.4), gray versions too (DIFF(gray-cas)); a gray version beyond gray_max is E_LIMIT
- * (v2 20010, HTTP 400). Removing the formal version leaves gray ones (DIFF(gray-stays)).
+ * texts of 2.4), of gray versions, too; a gray version beyond gray_max is E_LIMIT (v2 20010, HTTP
+ * 400). DIFF(gray-stays): removing the formal version leaves gray ones, which go on being served.
  * modified_ms is max(op time, what was there + 1): it never goes back.
  *
  * Thread:  core only.

@@ -50,13 +50,14 @@ static void evict(struct config *c, struct item *i, struct now now)
     const struct config_value *hot = i->value;
     struct config_version *formal = hot->formal ? config_version_with(hot->formal, NULL) : NULL;
     struct config_gray gray[CONFIG_GRAY_LIMIT];
-    for (size_t g = 0; g < hot->gray_count; g++) {
+    size_t count = hot->gray_count;
+    for (size_t g = 0; g < count; g++) {
         gray[g] = hot->gray[g];
         gray[g].version = config_version_with(hot->gray[g].version, NULL);
     }
-    struct config_value *cold = config_value_create(formal, gray, hot->gray_count);
+    struct config_value *cold = config_value_create(formal, gray, count);
     config_version_unref(formal);
-    for (size_t g = 0; g < cold->gray_count; g++) {
+    for (size_t g = 0; g < count; g++) {
         config_version_unref(gray[g].version);
     }
     item_set_value(c, i, cold, now);

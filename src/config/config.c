@@ -18,8 +18,8 @@
 #include "config/remove_ids.h"
 #include "config/state.h"
 
-#define TRIM_FIRST_MS (60 * 1000)
-#define TRIM_EVERY_MS (10 * 60 * 1000)
+#define TRIM_FIRST_MS UINT64_C(60000)
+#define TRIM_EVERY_MS UINT64_C(600000)
 #define DAY_MS (24LL * 60 * 60 * 1000)
 
 struct config *config_create(const struct config_options *options, struct view *view,

@@ -77,7 +77,7 @@ struct config *config_create(const struct config_options *options, struct view *
 void config_destroy(struct config *c);
 
 /* For the edges; borrowed until config_destroy. */
-const struct config_edge *config_edge(const struct config *c);
+struct config_edge *config_edge(struct config *c);
 
 /* Read what the tables hold: every config's facts, and contents as long as the budget lasts (the
  * newest first). Before anything is applied. */
@@ -91,6 +91,8 @@ struct config_conn {
     struct span app;
     struct span tag; /* as api_caller.tag */
 };
+
+/* It is there from now on; twice is once. */
 void config_conn_open(struct config *c, const struct config_conn *conn, struct now now);
 
 /* Its listens go. Unknown: nothing. */
@@ -129,6 +131,8 @@ struct config_stats {
     size_t polls;           /* held */
     uint64_t content_bytes; /* in memory */
 };
+
+/* As they are now. */
 struct config_stats config_stats(const struct config *c);
 
 /* Formal configs of a tenant ("" is public). O(1). */

@@ -247,6 +247,7 @@ int config_op_check(const struct config_op *op, struct fail *fail)
     }
     switch (op->kind) {
     case CONFIG_OP_PUBLISH:
+        ASSERT(op->publish != NULL);
         return check_publish(op->publish, fail);
     case CONFIG_OP_REMOVE:
         err = check_key(&op->key, fail);

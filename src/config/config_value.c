@@ -157,7 +157,8 @@ static struct config_value *make_value(struct config_version *formal,
 struct config_value *config_value_with_formal(const struct config_value *old,
                                               struct config_version *formal)
 {
-    return old ? make_value(formal, old->gray, old->gray_count) : make_value(formal, NULL, 0);
+    static const struct config_gray none[1];
+    return old ? make_value(formal, old->gray, old->gray_count) : make_value(formal, none, 0);
 }
 
 /* Highest priority first: beta, then by name. */

@@ -76,7 +76,10 @@ MUST_USE struct config_version *config_version_create(const struct config_versio
 MUST_USE struct config_version *config_version_with(const struct config_version *v,
                                                     struct buf *content);
 
+/* One more reference; returns v. */
 struct config_version *config_version_ref(struct config_version *v);
+
+/* One reference less, the last one frees; NULL is fine. */
 void config_version_unref(struct config_version *v);
 
 /* 32 lower-case hex digits, no NUL. */

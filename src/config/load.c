@@ -147,14 +147,15 @@ static bool fill(struct config *c, struct load *l, struct now now)
     bool is_cold = false;
     struct config_version *formal = old->formal ? warm(l, old->formal, &is_cold) : NULL;
     struct config_gray gray[CONFIG_GRAY_LIMIT];
-    for (size_t g = 0; g < old->gray_count; g++) {
+    size_t count = old->gray_count;
+    for (size_t g = 0; g < count; g++) {
         gray[g] = old->gray[g];
         gray[g].version = warm(l, old->gray[g].version, &is_cold);
     }
-    struct config_value *value = config_value_create(formal, gray, old->gray_count);
+    struct config_value *value = config_value_create(formal, gray, count);
     atomic_store_explicit(&value->used, true, memory_order_relaxed);
     config_version_unref(formal);
-    for (size_t g = 0; g < value->gray_count; g++) {
+    for (size_t g = 0; g < count; g++) {
         config_version_unref(gray[g].version);
     }
     item_set_value(c, l->item, value, now);

@@ -253,7 +253,7 @@ static void expect_item(const struct model *m, struct cstory *s, unsigned id)
     }
     size_t at = 0;
     for (unsigned n = 1; n < NAMES; n++) {
-        if (versions[n].exists) {
+        if (versions[n].exists && v) {
             const struct config_gray *gray = &v->gray[at++];
             assert_true(span_eq(gray->name, span_str(gray_names[n])));
             assert_true(span_eq(gray->rule, span_str(rules[n])));

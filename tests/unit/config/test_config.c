@@ -124,12 +124,12 @@ static void test_trim__is_proposed_now_and_then(void **state)
     assert_int_equal(cstory_number(&s, &history_rows), 2);
     s.now.wall_ms += 31LL * 24 * 60 * 60 * 1000;
     assert_int_equal(cstory_publish(&s, "a", "three"), 0);
-    cstory_advance(&s, 61 * 1000); /* the first time after a minute */
+    cstory_advance(&s, 61000); /* the first time after a minute */
     assert_int_equal(cstory_number(&s, &history_rows), 1);
     uint64_t index = s.index;
-    cstory_advance(&s, 9 * 60 * 1000);
+    cstory_advance(&s, 540000);
     assert_int_equal(s.index, index);
-    cstory_advance(&s, 60 * 1000);
+    cstory_advance(&s, 60000);
     assert_int_equal(s.index, index + 1);
     cstory_settle(&s);
 }
@@ -139,7 +139,7 @@ static void test_trim__history_for_ever__is_never_proposed(void **state)
     (void)state;
     assert_int_equal(cstory_publish(&s, "a", "one"), 0);
     uint64_t index = s.index;
-    cstory_advance(&s, 24 * 60 * 60 * 1000);
+    cstory_advance(&s, 86400000);
     assert_int_equal(s.index, index);
     assert_int_equal(config_deadline(s.config), UINT64_MAX);
 }

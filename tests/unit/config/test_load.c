@@ -49,6 +49,7 @@ static int teardown(void **state)
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the seven parameters are load_ready_fn's. */
 static void ready(struct config *c, struct item *i, struct api_call *take_call, int err,
                   const struct fail *fail, struct now now, struct outbox *out)
 {
