@@ -1,0 +1,412 @@
+#include "cluster/proposals.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <uthash.h>
+
+#define VERSION 1
+#define ITEM_HEAD 5 /* of an operation in a frame: kind, length */
+
+/* One operation of this node that is not applied here yet. */
+struct pending {
+    struct pending *prev, *next; /* by seq */
+    UT_hash_handle hh;           /* by seq */
+    uint64_t seq;
+    uint64_t since_ms;
+    void *cookie;
+    unsigned kind;
+    size_t len; /* of the envelope */
+    char envelope[];
+};
+
+struct proposals {
+    uint64_t owner;
+    uint64_t epoch;
+    struct proposals_ops ops;
+    void *self;
+    struct pending *first, *last;
+    struct pending *table; /* uthash by seq */
+    struct pending *next;  /* the first that was not sent to the present leader yet */
+    size_t count, bytes;
+    size_t in_flight; /* bytes sent to it and not applied */
+    uint64_t seq;     /* the last one given */
+    uint64_t tail;    /* the last one given and not refused: what the next one follows */
+    uint64_t leader;
+    uint64_t sent_ms; /* when something was sent or applied last: a silent leader is asked again */
+    bool progressed;  /* since the last turn */
+    bool is_up;
+};
+
+static void put_u64(char *at, uint64_t n)
+{
+    n = htole64(n);
+    memcpy(at, &n, sizeof(n));
+}
+
+static uint64_t get_u64(const char *at)
+{
+    uint64_t n = 0;
+    memcpy(&n, at, sizeof(n));
+    return le64toh(n);
+}
+
+static void put_u32(char *at, uint32_t n)
+{
+    n = htole32(n);
+    memcpy(at, &n, sizeof(n));
+}
+
+static uint32_t get_u32(const char *at)
+{
+    uint32_t n = 0;
+    memcpy(&n, at, sizeof(n));
+    return le32toh(n);
+}
+
+struct proposals *proposals_create(uint64_t owner, uint64_t epoch, const struct proposals_ops *ops,
+                                   void *self)
+{
+    ASSERT(owner != 0);
+    ASSERT(epoch != 0);
+    struct proposals *p = mem_zalloc(1, sizeof(*p));
+    p->owner = owner;
+    p->epoch = epoch;
+    p->ops = *ops;
+    p->self = self;
+    return p;
+}
+
+/* The predecessor that counts, in the envelope of e. */
+static void set_prev(struct pending *e, uint64_t seq)
+{
+    put_u64(e->envelope + 17, seq);
+}
+
+static uint64_t prev_of(const struct pending *e)
+{
+    return get_u64(e->envelope + 17);
+}
+
+/* Take e out of the list and free it; its cookie is the caller's. */
+static void forget(struct proposals *p, struct pending *e)
+{
+    bool was_sent = !p->next || e->seq < p->next->seq;
+    if (was_sent) {
+        p->in_flight -= e->len;
+    }
+    if (p->next == e) {
+        p->next = e->next;
+    }
+    if (e->prev) {
+        e->prev->next = e->next;
+    } else {
+        p->first = e->next;
+    }
+    if (e->next) {
+        e->next->prev = e->prev;
+    } else {
+        p->last = e->prev;
+    }
+    HASH_DEL(p->table, e);
+    p->count--;
+    p->bytes -= e->len;
+    mem_free(e);
+}
+
+void proposals_destroy(struct proposals *p)
+{
+    if (!p) {
+        return;
+    }
+    struct fail why = {0};
+    (void)fail_set(&why, E_CLOSED, "the server is stopping; the change may still be made");
+    while (p->first) {
+        void *cookie = p->first->cookie;
+        forget(p, p->first);
+        p->ops.reject(p->self, cookie, &why);
+    }
+    mem_free(p);
+}
+
+int proposals_add(struct proposals *p, unsigned kind, struct span op, void *cookie, struct now now,
+                  struct fail *fail)
+{
+    ASSERT(kind >= 1 && kind <= 255);
+    if (p->count >= PROPOSALS_MAX || p->bytes + op.len > PROPOSALS_BYTES_MAX) {
+        return fail_set(fail, E_LIMIT, "%zu changes of %zu bytes wait for the log already",
+                        p->count, p->bytes);
+    }
+    struct pending *e = mem_alloc(sizeof(*e) + PROPOSALS_ENVELOPE + op.len);
+    memset(e, 0, sizeof(*e));
+    e->seq = ++p->seq;
+    e->since_ms = now.mono_ms;
+    e->cookie = cookie;
+    e->kind = kind;
+    e->len = PROPOSALS_ENVELOPE + op.len;
+    e->envelope[0] = VERSION;
+    put_u64(e->envelope + 1, p->owner);
+    put_u64(e->envelope + 9, p->epoch);
+    set_prev(e, p->tail);
+    p->tail = e->seq;
+    put_u64(e->envelope + 25, e->seq);
+    if (op.len) {
+        memcpy(e->envelope + PROPOSALS_ENVELOPE, op.data, op.len);
+    }
+    e->prev = p->last;
+    if (p->last) {
+        p->last->next = e;
+    } else {
+        p->first = e;
+    }
+    p->last = e;
+    HASH_ADD(hh, p->table, seq, sizeof(e->seq), e);
+    p->count++;
+    p->bytes += e->len;
+    if (!p->next) {
+        p->next = e;
+    }
+    return 0;
+}
+
+/* What was sent from e on goes again. */
+static void resend_from(struct proposals *p, struct pending *e)
+{
+    if (!e || (p->next && p->next->seq <= e->seq)) {
+        return; /* it was not sent yet */
+    }
+    for (const struct pending *b = e; b != p->next; b = b->next) {
+        p->in_flight -= b->len;
+    }
+    p->next = e;
+}
+
+/* Everything that is not applied goes again. */
+static void rewind_to_first(struct proposals *p, struct now now)
+{
+    resend_from(p, p->first);
+    p->sent_ms = now.mono_ms;
+}
+
+void proposals_on_leader(struct proposals *p, uint64_t leader, struct now now)
+{
+    p->leader = leader;
+    rewind_to_first(p, now);
+}
+
+void proposals_on_link(struct proposals *p, uint64_t peer, struct now now)
+{
+    if (peer == p->leader) {
+        rewind_to_first(p, now);
+    }
+}
+
+void proposals_on_up(struct proposals *p, struct now now)
+{
+    p->is_up = true;
+    rewind_to_first(p, now);
+}
+
+/* ---------------------------------------------------------------- what the log says */
+
+int proposals_open(struct proposals *p, struct owners *owners, struct span envelope,
+                   struct proposal *ret, struct fail *fail)
+{
+    if (envelope.len < PROPOSALS_ENVELOPE || envelope.data[0] != VERSION) {
+        return fail_set(fail, E_PARSE, "an operation of the log is no envelope of version %d",
+                        VERSION);
+    }
+    uint64_t owner = get_u64(envelope.data + 1);
+    uint64_t epoch = get_u64(envelope.data + 9);
+    uint64_t prev = get_u64(envelope.data + 17);
+    uint64_t seq = get_u64(envelope.data + 25);
+    *ret = (struct proposal){
+        .owner = owner,
+        .epoch = epoch,
+        .op = span_of(envelope.data + PROPOSALS_ENVELOPE, envelope.len - PROPOSALS_ENVELOPE),
+        .verdict = owners_take(owners, owner, epoch, prev, seq),
+    };
+    if (owner != p->owner || epoch != p->epoch) {
+        return 0;
+    }
+    if (ret->verdict == OWNERS_GAP) {
+        resend_from(p, p->first); /* one before it was lost on the way */
+    }
+    if (ret->verdict == OWNERS_TAKE) {
+        struct pending *e = NULL;
+        HASH_FIND(hh, p->table, &seq, sizeof(seq), e);
+        if (e) {
+            ret->cookie = e->cookie;
+            forget(p, e);
+        }
+        p->progressed = true;
+    }
+    return 0;
+}
+
+/* A refused operation leaves a hole: the one behind it follows the one before it from now on, and
+ * goes again if it was sent. If the refused one is in some log all the same, either order of the
+ * two is taken right (owners.h). */
+static void drop(struct proposals *p, struct pending *e, const struct fail *why)
+{
+    void *cookie = e->cookie;
+    struct pending *behind = e->next;
+    if (behind) {
+        set_prev(behind, prev_of(e));
+    } else {
+        p->tail = prev_of(e);
+    }
+    forget(p, e);
+    resend_from(p, behind);
+    p->ops.reject(p->self, cookie, why);
+}
+
+void proposals_on_reject(struct proposals *p, uint64_t seq, const struct fail *why)
+{
+    struct pending *e = NULL;
+    HASH_FIND(hh, p->table, &seq, sizeof(seq), e);
+    if (!e) {
+        return;
+    }
+    if (why->code == E_NOT_LEADER) {
+        resend_from(p, e); /* to whoever leads next */
+        return;
+    }
+    drop(p, e, why);
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static void propose_here(struct proposals *p, struct now now)
+{
+    while (p->next) {
+        struct pending *e = p->next;
+        struct fail why = {0};
+        int err = p->ops.propose(p->self, e->kind, span_of(e->envelope, e->len), &why);
+        if (err == E_NOT_LEADER) {
+            return; /* proposals_on_leader comes */
+        }
+        if (err) {
+            drop(p, e, &why);
+            continue;
+        }
+        p->in_flight += e->len;
+        p->next = e->next;
+        p->sent_ms = now.mono_ms;
+    }
+}
+
+/* What goes into one frame from p->next on: its length, and what follows. */
+static size_t plan_frame(const struct proposals *p, const struct pending **ret_end)
+{
+    size_t len = 1;
+    const struct pending *e = p->next;
+    while (e && (len == 1 || len + ITEM_HEAD + e->len <= PROPOSALS_FRAME_BYTES)) {
+        len += ITEM_HEAD + e->len;
+        e = e->next;
+    }
+    *ret_end = e;
+    return len;
+}
+
+static struct buf *make_frame(const struct proposals *p, const struct pending *end, size_t len)
+{
+    char *frame = mem_alloc(len);
+    char *at = frame;
+    *at++ = VERSION;
+    for (const struct pending *e = p->next; e != end; e = e->next) {
+        *at = (char)e->kind;
+        put_u32(at + 1, (uint32_t)e->len);
+        memcpy(at + ITEM_HEAD, e->envelope, e->len);
+        at += ITEM_HEAD + e->len;
+    }
+    return buf_take(frame, len);
+}
+
+static void send_frames(struct proposals *p, struct now now)
+{
+    while (p->next && p->in_flight < PROPOSALS_FLIGHT_BYTES) {
+        const struct pending *end = NULL;
+        size_t len = plan_frame(p, &end);
+        if (!p->ops.send(p->self, p->leader, make_frame(p, end, len))) {
+            return; /* proposals_on_link comes */
+        }
+        for (; p->next != end; p->next = p->next->next) {
+            p->in_flight += p->next->len;
+        }
+        p->sent_ms = now.mono_ms;
+    }
+}
+
+void proposals_turn(struct proposals *p, struct now now)
+{
+    if (!p->is_up || p->leader == 0) {
+        return;
+    }
+    if (p->progressed) {
+        p->progressed = false;
+        p->sent_ms = now.mono_ms;
+    }
+    if (p->in_flight > 0 && now.mono_ms >= p->sent_ms + PROPOSALS_RETRY_MS &&
+        p->leader != p->owner) {
+        rewind_to_first(p, now);
+    }
+    if (p->leader == p->owner) {
+        propose_here(p, now);
+    } else {
+        send_frames(p, now);
+    }
+}
+
+uint64_t proposals_deadline(const struct proposals *p)
+{
+    if (!p->is_up || p->leader == 0 || p->leader == p->owner || p->count == 0) {
+        return UINT64_MAX;
+    }
+    return p->sent_ms + PROPOSALS_RETRY_MS;
+}
+
+bool proposals_receive(struct proposals *p, struct span frame, bool *ret_bad)
+{
+    *ret_bad = false;
+    if (p->leader != p->owner) {
+        return false;
+    }
+    const char *at = frame.data;
+    size_t left = frame.len;
+    if (left < 1 || *at != VERSION) {
+        *ret_bad = true;
+        return true;
+    }
+    at++;
+    left--;
+    while (left > 0) {
+        size_t len = left < ITEM_HEAD ? 0 : get_u32(at + 1);
+        unsigned kind = (unsigned char)*at;
+        if (len < PROPOSALS_ENVELOPE || len > left - ITEM_HEAD || kind == 0) {
+            *ret_bad = true;
+            return true;
+        }
+        struct fail why = {0};
+        if (p->ops.propose(p->self, kind, span_of(at + ITEM_HEAD, len), &why) != 0) {
+            return false; /* what follows must not overtake it */
+        }
+        at += ITEM_HEAD + len;
+        left -= ITEM_HEAD + len;
+    }
+    return true;
+}
+
+uint64_t proposals_wait_ms(const struct proposals *p, struct now now)
+{
+    return p->first && now.mono_ms > p->first->since_ms ? now.mono_ms - p->first->since_ms : 0;
+}
+
+size_t proposals_count(const struct proposals *p)
+{
+    return p->count;
+}
