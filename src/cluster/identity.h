@@ -44,6 +44,7 @@ void identity_close(struct identity *i);
 /* The id of a PEM certificate. E_PARSE  it is none, or too large */
 MUST_USE int identity_of_pem(struct span pem, struct node_id *ret);
 
+/* The same node. */
 bool node_id_eq(const struct node_id *a, const struct node_id *b);
 
 /* Not all zero. */
