@@ -73,6 +73,15 @@ void outbox_propose(struct outbox *o, enum consensus_kind kind, struct buf *take
     e->u.propose.waiting = waiting;
 }
 
+void outbox_peer(struct outbox *o, uint64_t node, enum peer_frame kind, struct body *take_body)
+{
+    struct effect *e = add(o, EFFECT_PEER);
+    e->u.peer.node = node;
+    e->u.peer.kind = kind;
+    e->u.peer.body = *take_body;
+    *take_body = (struct body){0};
+}
+
 void outbox_trace(struct outbox *o, const char *subsystem, const char *fmt, ...)
 {
     char line[LOG_LINE_MAX];
@@ -105,6 +114,9 @@ static void release(struct effect *e)
         break;
     case EFFECT_PROPOSE:
         buf_unref(e->u.propose.op);
+        break;
+    case EFFECT_PEER:
+        body_close(&e->u.peer.body);
         break;
     case EFFECT_TRACE:
         buf_unref(e->u.trace.text);

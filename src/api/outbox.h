@@ -19,12 +19,22 @@
 
 struct api_call;
 
+/* What a frame between nodes holds. Stands on the wire: numbers never change. */
+enum peer_frame {
+    PEER_HELLO = 1,      /* who is there (cluster/membership.h) */
+    PEER_RAFT = 2,       /* a message of the log (consensus.h) */
+    PEER_OPERATIONS = 3, /* operations for the leader's log (cluster/proposals.h) */
+    PEER_ALIVE = 4,      /* an owner lives */
+    PEER_NAMING = 5,     /* beats that the owner of an instance should hear of (naming.h) */
+};
+
 enum effect_kind {
     EFFECT_REPLY,       /* give an answered call back to its edge */
     EFFECT_PUSH,        /* one message to several connections, its bytes shared */
     EFFECT_CONN_ACCEPT, /* a connection is registered; its SetupAck when due */
     EFFECT_CONN_CLOSE,  /* end a connection's stream */
     EFFECT_PROPOSE,     /* put an operation into the log */
+    EFFECT_PEER,        /* a frame to another node */
     EFFECT_TRACE,       /* one line for the log */
 };
 
@@ -61,6 +71,11 @@ struct effect {
             struct api_call *waiting; /* answered after commit; NULL: nobody waits */
         } propose;
         struct {
+            uint64_t node; /* its number (cluster/identity.h) */
+            unsigned kind; /* enum peer_frame */
+            struct body body;
+        } peer;
+        struct {
             const char *subsystem; /* static */
             struct buf *text;
         } trace;
@@ -94,6 +109,9 @@ void outbox_close_conn(struct outbox *o, uint64_t conn, enum conn_end how, struc
  * rejection). */
 void outbox_propose(struct outbox *o, enum consensus_kind kind, struct buf *take_op,
                     struct api_call *waiting);
+
+/* Send a frame to another node; takes the body. Lost when there is no link. */
+void outbox_peer(struct outbox *o, uint64_t node, enum peer_frame kind, struct body *take_body);
 
 /* One log line at INFO: "event=... key=value ...". */
 void outbox_trace(struct outbox *o, const char *subsystem, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -24,6 +24,8 @@ static void perform(struct effect *e, struct rpc *rpc)
     case EFFECT_PROPOSE:
         ASSERT(e->u.propose.op == NULL);
         return;
+    case EFFECT_PEER:
+        return; /* no link to other nodes yet: lost, as on a broken one */
     case EFFECT_TRACE: {
         struct span text = buf_span(e->u.trace.text);
         LOG_INFO(e->u.trace.subsystem, "%.*s", SPAN_ARG(text));

@@ -210,6 +210,7 @@ void rpc_perform(struct rpc *r, struct effect *take_effect)
         break;
     case EFFECT_REPLY:
     case EFFECT_PROPOSE:
+    case EFFECT_PEER:
     case EFFECT_TRACE:
         ASSERT(!"an effect of connections");
         break;

@@ -34,7 +34,12 @@ static void test_outbox__keeps_effects_in_their_order(void **state)
     outbox_propose(&o, CONSENSUS_NAMING, buf_ref(b), &call);
     outbox_trace(&o, "naming", "event=%s n=%d", "x", 3);
     outbox_reply(&o, &call);
-    assert_int_equal(o.count, 6);
+    struct body frame = body_of(b);
+    outbox_peer(&o, 9, PEER_RAFT, &frame);
+    assert_int_equal(o.list[6].u.peer.node, 9);
+    assert_int_equal(o.list[6].u.peer.kind, PEER_RAFT);
+    assert_int_equal(frame.parts, 0);
+    assert_int_equal(o.count, 7);
     assert_int_equal(ack.parts, 0);
     assert_int_equal(o.list[0].kind, EFFECT_CONN_ACCEPT);
     assert_int_equal(o.list[0].u.accept.conn, 5);
