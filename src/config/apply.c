@@ -74,7 +74,7 @@ static void write_add(const struct applying *a, struct item *i, struct repo_writ
     w->item = i;
     w->repo = repo;
     w->content = content ? buf_ref(content) : NULL;
-    w->repo.publish.key = i->key;
+    w->repo.publish.key = item_key(i);
     w->repo.publish.content = buf_span(content);
     w->repo.publish.cas_md5 = SPAN("");
     char *at = w->texts;

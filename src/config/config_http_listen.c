@@ -115,7 +115,8 @@ HTTP_DECODE(config_http_decode_watched)
 /* A line of the answer: an address or a config, which comes once. */
 struct line {
     struct span id; /* the address; or the bytes of the item's key, which are one item's alone */
-    const struct config_key *config; /* NULL: an address */
+    bool is_config;
+    struct config_key config; /* spans into its item */
     struct span md5;
     UT_hash_handle hh;
 };
@@ -139,7 +140,11 @@ static void add_line(struct lines *lines, struct span id, const struct config_ke
             return;
         }
         line->id = id;
-        line->config = config;
+        line->is_config = config != NULL;
+        if (config) {
+            line->config = *config;
+            line->id = span_of((const char *)&line->config, sizeof(line->config));
+        }
         HASH_ADD_KEYPTR(hh, lines->list, line->id.data, line->id.len, line);
     }
     line->md5 = md5;
@@ -176,7 +181,8 @@ static void answer_lines(struct api_call *call, struct lines *lines)
     json_key(&j, "lisentersGroupkeyStatus");
     json_object(&j);
     for (const struct line *line = lines->list; line; line = line->hh.next) {
-        json_key_span(&j, line->config ? config_key_text(line->config, lines->arena) : line->id);
+        json_key_span(&j,
+                      line->is_config ? config_key_text(&line->config, lines->arena) : line->id);
         json_str(&j, line->md5);
     }
     json_object_end(&j);

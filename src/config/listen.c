@@ -307,12 +307,12 @@ static struct span spelling_of(const struct listener *l)
     if (l->spelling_len > 0) {
         return span_of(l->spelling, l->spelling_len);
     }
-    return l->audience->item->key.tenant;
+    return item_key(l->audience->item).tenant;
 }
 
 static struct buf *notice(struct config *c, const struct listener *l)
 {
-    const struct config_key *key = &l->audience->item->key;
+    struct config_key key = item_key(l->audience->item);
     struct span tenant = spelling_of(l);
     if (c->request_id < LISTEN_REQUEST_ID_FIRST) {
         c->request_id = LISTEN_REQUEST_ID_FIRST - 1;
@@ -320,8 +320,8 @@ static struct buf *notice(struct config *c, const struct listener *l)
     struct json_out j;
     json_init(&j, 512);
     push_begin(&j, ++c->request_id);
-    json_kstr(&j, "dataId", key->data_id);
-    json_kstr(&j, "group", key->group);
+    json_kstr(&j, "dataId", key.data_id);
+    json_kstr(&j, "group", key.group);
     if (!span_empty(tenant)) {
         json_kstr(&j, "tenant", tenant);
     }
@@ -389,7 +389,8 @@ uint64_t listen_deadline(const struct config *c)
 
 static void visit(const struct listener *l, listen_visit_fn fn, void *arg)
 {
-    fn(arg, span_str(l->conn->client_ip), &l->audience->item->key, md5_of(l));
+    struct config_key key = item_key(l->audience->item);
+    fn(arg, span_str(l->conn->client_ip), &key, md5_of(l));
 }
 
 void listen_each_of_item(const struct item *i, listen_visit_fn fn, void *arg)

@@ -65,7 +65,8 @@ void listen_turn(struct config *c, struct now now, struct outbox *out);
 uint64_t listen_deadline(const struct config *c);
 
 /* Visit the listeners of an item, or the items of all connections from an address (tenants as
- * kept). For the "who listens" routes. md5: what the client holds. */
+ * kept). For the "who listens" routes. md5: what the client holds. key: until it returns; its spans
+ * as long as the item. */
 typedef void (*listen_visit_fn)(void *arg, struct span client_ip, const struct config_key *key,
                                 struct span md5);
 void listen_each_of_item(const struct item *i, listen_visit_fn fn, void *arg);

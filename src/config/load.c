@@ -50,7 +50,8 @@ static int keep_version(void *arg, const struct repo_version *v, struct fail *fa
 static int load_run(struct db_job *job, struct db *db, struct fail *fail)
 {
     struct load *l = CONTAINER_OF(job, struct load, job);
-    return config_repo_contents(db, &l->item->key, keep_version, l, fail);
+    struct config_key key = item_key(l->item);
+    return config_repo_contents(db, &key, keep_version, l, fail);
 }
 
 static void load_done(struct db_job *take_job)
@@ -180,23 +181,28 @@ static void finish(struct config *c, struct load *l, int err, const struct fail 
     (void)item_release(c, i);
 }
 
+/* What is stored is not what is looked for: read again. Returns 0 when it is on its way. */
+static int again(struct load *l, struct fail *fail)
+{
+    forget_found(l);
+    if (l->tries < LOAD_TRIES_MAX) {
+        return submit(l, fail);
+    }
+    struct config_key key = item_key(l->item);
+    return fail_set(fail, E_CORRUPT,
+                    "config %.*s of group %.*s: the stored content is not the one that was "
+                    "published; publish it again or restore a backup",
+                    SPAN_ARG(key.data_id), SPAN_ARG(key.group));
+}
+
 static void end(struct config *c, struct load *l, struct now now, struct outbox *out)
 {
     int err = l->job.err;
     struct fail fail = l->job.fail;
-    bool is_filled = !err && fill(c, l, now);
-    if (!err && !is_filled) {
-        forget_found(l);
-        if (l->tries < LOAD_TRIES_MAX) {
-            err = submit(l, &fail);
-            if (!err) {
-                return;
-            }
-        } else {
-            err = fail_set(&fail, E_CORRUPT,
-                           "config %.*s of group %.*s: the stored content is not the one that "
-                           "was published; publish it again or restore a backup",
-                           SPAN_ARG(l->item->key.data_id), SPAN_ARG(l->item->key.group));
+    if (!err && !fill(c, l, now)) {
+        err = again(l, &fail);
+        if (!err) {
+            return;
         }
     }
     if (err && fail.code == 0) {

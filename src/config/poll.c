@@ -265,7 +265,8 @@ void poll_stop(struct config *c, struct outbox *out)
 
 static void visit(const struct poll_key *k, listen_visit_fn fn, void *arg)
 {
-    fn(arg, k->poll->request->reader.client_ip, &k->item->key, k->context->md5);
+    struct config_key key = item_key(k->item);
+    fn(arg, k->poll->request->reader.client_ip, &key, k->context->md5);
 }
 
 void poll_each_of_item(const struct item *i, listen_visit_fn fn, void *arg)

@@ -19,6 +19,12 @@ static bool fits(const struct config_key *k)
            k->data_id.len <= CONFIG_DATA_ID_MAX;
 }
 
+static bool has_key(const struct item *i, const struct config_key *k)
+{
+    struct config_key own = item_key(i);
+    return config_key_eq(&own, k);
+}
+
 struct item *item_find(struct config *c, const struct config_key *k)
 {
     if (!fits(k)) {
@@ -27,7 +33,7 @@ struct item *item_find(struct config *c, const struct config_key *k)
     char text[VIEW_KEY_MAX];
     struct item *i = find_text(c, config_key_view(k, text));
     /* A key that nobody checked may hold the separator. */
-    return i && config_key_eq(&i->key, k) ? i : NULL;
+    return i && has_key(i, k) ? i : NULL;
 }
 
 struct item *item_obtain(struct config *c, const struct config_key *k)
@@ -37,18 +43,15 @@ struct item *item_obtain(struct config *c, const struct config_key *k)
     struct span text = config_key_view(k, buffer);
     struct item *i = find_text(c, text);
     if (i) {
-        ASSERT(config_key_eq(&i->key, k));
+        ASSERT(has_key(i, k));
         return i;
     }
-    i = mem_alloc(sizeof(*i) + text.len);
-    *i = (struct item){.text_len = (uint32_t)text.len};
+    i = mem_alloc(offsetof(struct item, text) + text.len);
+    memset(i, 0, offsetof(struct item, text));
+    i->text_len = (uint16_t)text.len;
+    i->tenant_len = (uint8_t)k->tenant.len;
+    i->group_len = (uint8_t)k->group.len;
     memcpy(i->text, text.data, text.len);
-    const char *group = i->text + k->tenant.len + 1;
-    i->key = (struct config_key){
-        .tenant = span_of(i->text, k->tenant.len),
-        .group = span_of(group, k->group.len),
-        .data_id = span_of(group + k->group.len + 1, k->data_id.len),
-    };
     HASH_ADD_KEYPTR(hh, c->items, i->text, i->text_len, i);
     return i;
 }
@@ -120,10 +123,10 @@ static void follow_counts(struct config *c, struct item *i, const struct config_
     bool had = i->value && i->value->formal;
     bool has = now && now->formal;
     if (has && !had) {
-        count_up(c, i->key.tenant);
+        count_up(c, item_key(i).tenant);
     }
     if (had && !has) {
-        count_down(c, i->key.tenant);
+        count_down(c, item_key(i).tenant);
     }
     c->gray_count += now ? now->gray_count : 0;
     c->gray_count -= i->value ? i->value->gray_count : 0;
@@ -188,7 +191,8 @@ static void check_gray_order(const struct config_value *v)
 static void check_item(const struct config *c, const struct item *i, struct sums *sums)
 {
     char text[VIEW_KEY_MAX];
-    ASSERT(span_eq(config_key_view(&i->key, text), span_of(i->text, i->text_len)));
+    struct config_key key = item_key(i);
+    ASSERT(span_eq(config_key_view(&key, text), span_of(i->text, i->text_len)));
     ASSERT(i->hh.key == i->text);
     ASSERT(i->hh.keylen == i->text_len);
     ASSERT(i->value || i->listeners || i->polls || i->load || i->dirty > 0);

@@ -26,9 +26,9 @@ struct load;        /* load.h: its content is on its way from the tables */
 struct listen_conn; /* listen.h */
 struct poll;        /* poll.h */
 
+/* There are very many of these: the key is not spans but the cuts of its text. */
 struct item {
     /* replicated */
-    struct config_key key;      /* spans into text */
     uint64_t id;                /* of the formal version (config_info.id); 0: none */
     struct config_value *value; /* a reference; NULL: neither a formal nor a gray version */
     UT_hash_handle hh;          /* in config->items, by the view key */
@@ -38,9 +38,22 @@ struct item {
     struct load *load;                    /* load.h */
     struct item *cache_prev, *cache_next; /* cache.h: the ring of items with content in memory */
     uint32_t dirty; /* writes of this item that are not in the tables yet: its content stays */
-    uint32_t text_len;
+    uint16_t text_len;
+    uint8_t tenant_len, group_len;
     char text[]; /* the view key */
 };
+
+/* The item's key; spans into its text, which stays as long as the item. */
+static inline struct config_key item_key(const struct item *i)
+{
+    const char *group = i->text + i->tenant_len + 1;
+    const char *data_id = group + i->group_len + 1;
+    return (struct config_key){
+        .tenant = span_of(i->text, i->tenant_len),
+        .group = span_of(group, i->group_len),
+        .data_id = span_of(data_id, (size_t)(i->text + i->text_len - data_id)),
+    };
+}
 
 /* Configs of one tenant. */
 struct tenant_count {

@@ -71,7 +71,8 @@ static void test_find__unknown__is_null(void **state)
     struct item *i = item_obtain(c, &k);
     assert_ptr_equal(item_find(c, &k), i);
     assert_ptr_equal(item_obtain(c, &k), i);
-    assert_true(config_key_eq(&i->key, &k));
+    struct config_key own = item_key(i);
+    assert_true(config_key_eq(&own, &k));
     struct config_key other = key("t", "a");
     assert_null(item_find(c, &other));
     assert_true(item_release(c, i));
