@@ -195,6 +195,39 @@ static void test_start__stored_bytes_are_others__stay_cold(void **state)
     assert_int_equal(cstory_wait(&s, wait_for("a")), E_CORRUPT);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the seven parameters are load_ready_fn's. */
+static void count_only(struct config *c, struct item *i, struct api_call *take_call, int err,
+                       const struct fail *fail, struct now now, struct outbox *out)
+{
+    (void)c;
+    (void)i;
+    (void)take_call;
+    (void)err;
+    (void)fail;
+    (void)now;
+    (void)out;
+    told.ready++;
+}
+
+static void test_load__too_many_wait__are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(cstory_publish(&s, "a", "formal"), 0);
+    cstory_settle(&s);
+    struct item *i = cstory_item(&s, "a");
+    struct fail fail = {0};
+    /* One call stands in for all: who is ready only counts. */
+    struct cstory_call *call = cstory_call(&s);
+    for (int n = 0; n < LOAD_WAITERS_MAX; n++) {
+        assert_int_equal(load_wait(s.config, i, &call->call, count_only, s.now, &fail), API_LATER);
+    }
+    assert_int_equal(load_wait(s.config, i, &call->call, count_only, s.now, &fail), E_LIMIT);
+    assert_non_null(strstr(fail.text, "at most 100000 requests wait"));
+    cstory_settle(&s);
+    assert_int_equal(told.ready, LOAD_WAITERS_MAX);
+    assert_null(cstory_item(&s, "a")->load);
+}
+
 static void test_stop__who_waits_is_answered(void **state)
 {
     (void)state;
@@ -218,6 +251,7 @@ int main(void)
         TEST(test_load__tables_are_behind__is_read_all_the_same),
         TEST(test_load__stored_bytes_are_others__is_corrupt),
         TEST(test_start__stored_bytes_are_others__stay_cold),
+        TEST(test_load__too_many_wait__are_refused),
         TEST(test_stop__who_waits_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
