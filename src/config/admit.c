@@ -257,7 +257,12 @@ int config_admit_publish(struct config *c, const struct config_publish *p,
     if (err) {
         return err;
     }
-    struct config_op op = {.kind = CONFIG_OP_PUBLISH, .publish = p, .publish_count = 1};
+    struct config_op op = {
+        .kind = CONFIG_OP_PUBLISH,
+        .publish = p,
+        .publish_count = 1,
+        .gray_max = c->options.gray_max,
+    };
     return propose(&op, who, waiting, now, out, fail);
 }
 
@@ -322,6 +327,7 @@ int config_admit_import(struct config *c, const struct config_publish *list, siz
         .publish = list,
         .publish_count = count,
         .policy = policy,
+        .gray_max = c->options.gray_max,
     };
     return propose(&op, who, waiting, now, out, fail);
 }

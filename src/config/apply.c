@@ -136,19 +136,20 @@ static struct present look(const struct item *i, struct span gray_name)
     return now;
 }
 
-static int check_publish(const struct config *c, const struct config_publish *p,
+static int check_publish(const struct applying *a, const struct config_publish *p,
                          const struct present *now, struct fail *fail)
 {
     bool is_gray = !span_empty(p->gray_name);
+    uint32_t gray_max = a->op->gray_max ? a->op->gray_max : a->c->options.gray_max;
     /* DIFF(gray-cas): Nacos on Derby lets a gray version through whatever its md5. */
     if (!span_empty(p->cas_md5) && now->version && !config_md5_is(now->version->md5, p->cas_md5)) {
         return fail_set_codes(fail, E_CONFLICT, 500, V2_RESOURCE_CONFLICT,
                               "Cas publish %sfail, server md5 may have changed.",
                               is_gray ? "gray config " : "");
     }
-    if (is_gray && !now->version && now->value && now->value->gray_count >= c->options.gray_max) {
+    if (is_gray && !now->version && now->value && now->value->gray_count >= gray_max) {
         return fail_set_codes(fail, E_LIMIT, 500, V2_GRAY_OVER_MAX,
-                              "gray config version is over max count :%u", c->options.gray_max);
+                              "gray config version is over max count :%u", gray_max);
     }
     return 0;
 }
@@ -184,7 +185,7 @@ static int apply_publish(const struct applying *a, const struct config_publish *
 {
     struct config *c = a->c;
     struct present old = look(item_find(c, &p->key), p->gray_name);
-    int err = check_publish(c, p, &old, fail);
+    int err = check_publish(a, p, &old, fail);
     if (err) {
         return err;
     }

@@ -2,8 +2,8 @@
  * comes, it does something defined. Each change also becomes a table_write (config_repo.h), with
  * the ids that apply has given, so that the tables end the same on every node too.
  *
- * Reads no clock, no configuration but gray_max (which travels nowhere: it must be equal on all
- * nodes), no randomness, no state of this node alone.
+ * Reads no clock, no configuration (the operation says how many gray versions there may be), no
+ * randomness, no state of this node alone.
  *
  * Rules (semantics.md 2.4 to 2.7): a publish replaces the formal or the one gray version; with
  * cas_md5 the stored md5 must equal it if there is a version (E_CONFLICT, Nacos 500, v2 20005, the

@@ -136,6 +136,7 @@ struct buf *config_op_encode(const struct config_op *op)
     Nacre__ConfigOp m = NACRE__CONFIG_OP__INIT;
     m.version = CONFIG_OP_VERSION;
     m.time_ms = op->time_ms;
+    m.gray_max = op->gray_max;
     m.src_user = pack_span(op->src_user);
     m.src_ip = pack_span(op->src_ip);
     switch (op->kind) {
@@ -239,6 +240,10 @@ int config_op_check(const struct config_op *op, struct fail *fail)
     if (op->time_ms <= 0) {
         return fail_set(fail, E_INVALID, "time: expected milliseconds since 1970, got %lld",
                         (long long)op->time_ms);
+    }
+    if (op->gray_max > CONFIG_GRAY_LIMIT) {
+        return fail_set(fail, E_INVALID, "gray versions: at most %d, got %u", CONFIG_GRAY_LIMIT,
+                        op->gray_max);
     }
     int err = check_text(op->src_user, "user", fail);
     err = err ? err : check_text(op->src_ip, "address", fail);
@@ -387,6 +392,7 @@ int config_op_decode(struct span bytes, struct arena *arena, struct config_op *r
     }
     struct config_op op = {
         .time_ms = m->time_ms,
+        .gray_max = m->gray_max,
         .src_user = unpack_known(m->src_user),
         .src_ip = unpack_known(m->src_ip),
     };

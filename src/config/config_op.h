@@ -57,6 +57,8 @@ struct config_op {
     int64_t time_ms;      /* wall clock of the node that took it */
     struct span src_user; /* who, for the history */
     struct span src_ip;
+    uint32_t
+        gray_max; /* PUBLISH, IMPORT: gray versions of a config; 0: the applying node's option */
     /* PUBLISH: one; IMPORT: count of them. */
     const struct config_publish *publish;
     size_t publish_count;

@@ -99,6 +99,24 @@ static void test_answer__too_many_gray__is_400_over_http(void **state)
     assert_string_equal(call->call.reply.fail.text, "gray config version is over max count :1");
 }
 
+/* What was acknowledged under one option is not refused under another when the log gives it again.
+ */
+static void test_gray_max__travels_with_the_operation(void **state)
+{
+    (void)state;
+    struct cstory_call *calls[2];
+    static const struct span tags[] = {{"x", 1}, {"y", 1}};
+    for (size_t i = 0; i < 2; i++) {
+        struct config_form form = cstory_form("a", "gray");
+        form.tag = tags[i];
+        calls[i] = propose(&form);
+    }
+    s.config->options.gray_max = 1;
+    cstory_turn(&s);
+    assert_int_equal(calls[0]->call.reply.fail.code, 0);
+    assert_int_equal(calls[1]->call.reply.fail.code, 0);
+}
+
 static void test_listener__is_told_when_the_view_serves_it(void **state)
 {
     (void)state;
@@ -138,6 +156,7 @@ int main(void)
         TEST(test_counters__follow_what_was_applied),
         TEST(test_answer__success_and_failure__each_to_its_call),
         TEST(test_answer__too_many_gray__is_400_over_http),
+        TEST(test_gray_max__travels_with_the_operation),
         TEST(test_listener__is_told_when_the_view_serves_it),
         TEST(test_nobody_waits__is_applied_all_the_same),
     };
