@@ -36,6 +36,7 @@ LIFE_S = (0.05, 0.6)  # from the first acknowledged request to the kill
 DISK_MB = 48
 BALLAST_MB = 12
 FILL_BYTES = 100000
+REGISTER_MAX = 60000  # 60 MB
 FILL_MAX = 2000  # 200 MB: a disk of 48 MB is full long before
 BACK_S = 30
 QUIET_LINES = 2000  # of a server's log in a minute of a full disk
@@ -234,6 +235,40 @@ def check_contents(connection, contents):
             raise Failed("%s: %d with %d bytes, acknowledged were %d" % (key, status, len(body), len(content)))
 
 
+def fill_rest(home):
+    """Not a byte is left for the log, either."""
+    with open(os.path.join(home, "rest"), "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(65536))
+        except OSError:
+            pass
+        try:
+            while True:
+                f.write(b"x" * 512)
+        except OSError:
+            pass
+
+
+def register_until_refused(connection, instances):
+    """Registers until the log takes no more; what the server said, or None when it took all."""
+    for n in range(REGISTER_MAX):
+        ip = "10.40.%d.%d" % (n // 250, n % 250)
+        status, body, _ = connection.ask("POST", "/v1/ns/instance", serviceName="full-svc", ip=ip, port=80, ephemeral="false",
+                                         metadata=json.dumps({"filler": "z" * 900}))
+        if status != 200:
+            return "%d %s" % (status, body.decode("utf-8", "replace")[:300])
+        instances.add(ip)
+    return None
+
+
+def check_instances(connection, instances):
+    _, body, _ = connection.ask("GET", "/v1/ns/instance/list", serviceName="full-svc")
+    missing = instances - {h["ip"] for h in json.loads(body)["hosts"]}
+    if missing:
+        raise Failed("%d of %d acknowledged instances are missing" % (len(missing), len(instances)))
+
+
 def full(args, home):
     if not mount_small(home):
         print("skipped: no tmpfs can be mounted in a mount namespace here (%s)" % os.strerror(ctypes.get_errno()))
@@ -256,9 +291,19 @@ def full(args, home):
                 contents["full-again"] = "y" * FILL_BYTES
             elif time.monotonic() - begin > 5:
                 raise Failed("a refusal took %.1f s: %d %s" % (time.monotonic() - begin, status, body[:200]))
+        fill_rest(home)
+        instances = set()
+        no_more = register_until_refused(connection, instances)
+        if no_more is None or not any(word in no_more.lower() for word in ("disk", "space", "full")):
+            raise Failed("%d registrations went onto a full disk, then: %s" % (len(instances), no_more))
         check_contents(connection, contents)
+        check_instances(connection, instances)
+        os.unlink(os.path.join(home, "rest"))
         os.unlink(ballast)
         begin = time.monotonic()
+        wait_for("registrations work again after space was freed", lambda: connection.ask(
+            "POST", "/v1/ns/instance", serviceName="full-svc", ip="10.41.0.1", port=80, ephemeral="false")[0], lambda s: s == 200, BACK_S)
+        instances.add("10.41.0.1")
         wait_for("publishes work again after space was freed", lambda: connection.config("POST", "after", content="again")[0],
                  lambda status: status == 200, BACK_S)
         recovered = time.monotonic() - begin
@@ -271,9 +316,11 @@ def full(args, home):
         server.stop()
         server.start()
         check_contents(Http(server.port), contents)
+        check_instances(Http(server.port), instances)
         server.stop()
     finally:
         server.close()
+    print("registrations refused after %d with: %s" % (len(instances) - 1, no_more))
     print("refused with: %s; works again %.0f ms after space was freed; %d contents of %d bytes are there after a restart"
           % (refusal, recovered * 1000, len(contents), FILL_BYTES))
     return 0
