@@ -30,12 +30,12 @@ static const char goodbye[] = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 /* As far as it goes without waiting. Reading first lets the words arrive: closing with unread bytes
  * resets the connection. */
-static void refuse(int fd)
+void accept_guard_refuse(int take_fd)
 {
     char said[512];
-    (void)recv(fd, said, sizeof(said), MSG_DONTWAIT);
-    (void)send(fd, goodbye, sizeof(goodbye) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)close(fd);
+    (void)recv(take_fd, said, sizeof(said), MSG_DONTWAIT);
+    (void)send(take_fd, goodbye, sizeof(goodbye) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)close(take_fd);
     LOG_WARN("rpc", "event=connection_refused reason=\"too many open files\" do=\"raise the limit "
                     "of open files "
                     "(LimitNOFILE, ulimit -n)\"");
@@ -76,7 +76,7 @@ int accept_guarded(int fd, struct sockaddr *addr, socklen_t *addr_len, int flags
         if (accepted < accept_guard_limit()) {
             return accepted;
         }
-        refuse(accepted);
+        accept_guard_refuse(accepted);
     }
     errno = EAGAIN;
     return -1;

@@ -5,8 +5,10 @@
  * the program's own to libc's, for libraries too. A connection that comes when few descriptors are
  * left is told so in HTTP/2 (GOAWAY, ENHANCE_YOUR_CALM, "too many connections") and closed, and
  * what is open stays undisturbed. EMFILE itself, when files took the reserve, becomes EAGAIN, as
- * does every error that is not the listener's. A front door of our own (issue #5) will take its
- * place.
+ * does every error that is not the listener's.
+ *
+ * Needed where C-core listens itself: peers' own port, and the clients' when the front door cannot
+ * be used (door_way.h). The door asks the system itself and shares the limit and the words.
  *
  * Thread:  any. No state: the limit is asked for each time. HTTP threads get libc's own answers:
  *          http/ has a front that refuses in its own words, and the reserve is for it, too.
@@ -23,5 +25,8 @@
 /* How many descriptors accepted connections may use: those numbered below this. Also what makes the
  * linker take this file. */
 int accept_guard_limit(void);
+
+/* Say so to a connection and close it, as far as that goes without waiting. */
+void accept_guard_refuse(int take_fd);
 
 #endif
