@@ -9,10 +9,12 @@
 
 #include <grpc/grpc.h>
 
+#include "rpc/door_way.h"
 #include "rpc/life.h"
 #include "rpc/queue.h"
 #include "rpc/rpc.h"
 
+struct door;
 struct message;
 struct peers;
 struct registry;
@@ -31,6 +33,8 @@ struct rpc {
     grpc_server *server;
     void *unary_method;
     void *stream_method;
+    struct door *door; /* accepts for the server; NULL: C-core listens itself */
+    struct door_way way;
     grpc_channel *lame; /* carries the calls that wake the queues */
     uint16_t port;
     struct queue queues[RPC_QUEUES];

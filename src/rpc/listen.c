@@ -25,7 +25,7 @@ static grpc_arg int_arg(const char *key, int value)
     return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = name.write, .value.integer = value};
 }
 
-grpc_server *listen_create_server(const struct rpc_options *options)
+grpc_server *listen_create_server(const struct rpc_options *options, struct door_way *way)
 {
     grpc_resource_quota *quota = grpc_resource_quota_create("nacre");
     grpc_resource_quota_resize(quota, LISTEN_QUOTA_BYTES);
@@ -53,10 +53,11 @@ grpc_server *listen_create_server(const struct rpc_options *options)
         int_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         quota_arg,
+        way ? door_way_arg(way) : (grpc_arg){0},
     };
     /* No MAX_CONNECTION_AGE_MS or _IDLE_MS: a GOAWAY would move a client's unary calls to a
      * transport without a setup (R13). */
-    grpc_channel_args all = {.num_args = ARRAY_LEN(list), .args = list};
+    grpc_channel_args all = {.num_args = ARRAY_LEN(list) - !way, .args = list};
     grpc_server *server = grpc_server_create(&all, NULL);
     grpc_resource_quota_unref(quota);
     return server;

@@ -12,6 +12,7 @@
 #include "rpc/accept_guard.h"
 #include "rpc/answer.h"
 #include "rpc/bytes.h"
+#include "rpc/door.h"
 #include "rpc/edge.h"
 #include "rpc/generic.h"
 #include "rpc/listen.h"
@@ -64,6 +65,57 @@ static void check_options(const struct rpc_options *o)
     ASSERT(o->streams_per_conn_max <= INT32_MAX);
 }
 
+static void say_no_door(const struct fail *why)
+{
+    LOG_WARN("rpc",
+             "event=no_front_door reason=\"%s\" meaning=\"gRPC listens itself: no peers on this "
+             "port, no limits before a connection is served\"",
+             fail_text(why));
+}
+
+static bool may_use_door(const struct rpc_options *options)
+{
+    struct fail why = {0};
+    if (options->no_door) {
+        return false;
+    }
+    if (door_way_check(&why) != 0) {
+        say_no_door(&why);
+        return false;
+    }
+    return true;
+}
+
+/* The server's side of the door. False when this server has none after all: then a real port. */
+static bool open_way(struct rpc *r)
+{
+    struct fail why = {0};
+    grpc_server_credentials *open = grpc_insecure_server_credentials_create();
+    int err = door_way_open(&r->way, r->server, open, &why);
+    grpc_server_credentials_release(open);
+    if (err) {
+        say_no_door(&why);
+    }
+    return err == 0;
+}
+
+static int open_door(struct rpc *r, struct fail *fail)
+{
+    const struct rpc_options *o = &r->options;
+    const struct door_options options = {
+        .bind = o->bind,
+        .port = o->port,
+        .user_timeout_ms = o->keepalive_timeout_ms,
+        .decide_ms = o->handshake_timeout_ms < DOOR_DECIDE_MS ? o->handshake_timeout_ms : 0,
+    };
+    int err = door_create(&options, &r->door, fail);
+    if (!err) {
+        r->port = door_port(r->door);
+        door_set_plain(r->door, &r->way);
+    }
+    return err;
+}
+
 int rpc_create(const struct rpc_options *options, struct rpc **ret_rpc, struct fail *fail)
 {
     check_options(options);
@@ -84,7 +136,9 @@ int rpc_create(const struct rpc_options *options, struct rpc **ret_rpc, struct f
     r->says_unregistered = pack_failure(E_UNREGISTERED);
     r->says_no_handler = pack_failure(E_NO_HANDLER);
     r->says_healthy = pack_healthy();
-    r->server = listen_create_server(options);
+    r->way = (struct door_way){.name = DOOR_WAY_PLAIN};
+    bool use_door = may_use_door(options);
+    r->server = listen_create_server(options, use_door ? &r->way : NULL);
     r->lame = grpc_lame_client_channel_create("nacre", GRPC_STATUS_UNAVAILABLE, "carries no call");
     for (unsigned i = 0; i < RPC_QUEUES; i++) {
         queue_init(&r->queues[i], r, i);
@@ -95,7 +149,9 @@ int rpc_create(const struct rpc_options *options, struct rpc **ret_rpc, struct f
                                                   GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);
     r->stream_method =
         grpc_server_register_method(r->server, STREAM_PATH, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
-    int err = listen_bind(r->server, options->bind, options->port, &r->port, fail);
+    int err = use_door && open_way(r)
+                  ? open_door(r, fail)
+                  : listen_bind(r->server, options->bind, options->port, &r->port, fail);
     if (err) {
         rpc_destroy(r);
         return err;
@@ -147,14 +203,23 @@ int rpc_start(struct rpc *r, struct fail *fail)
         }
     }
     grpc_server_start(r->server);
+    int err = r->door ? door_start(r->door, fail) : 0;
+    if (err) {
+        return err;
+    }
     post_to_all(r, run_arm);
-    LOG_INFO("rpc", "event=listening port=%u", r->port);
+    LOG_INFO("rpc", "event=listening port=%u door=%d", r->port, r->door != NULL);
     return 0;
 }
 
 uint16_t rpc_port(const struct rpc *r)
 {
     return r->port;
+}
+
+struct door *rpc_door(const struct rpc *r)
+{
+    return r->door;
 }
 
 /* A mail that shows that everything its queue had before is done. */
@@ -168,6 +233,9 @@ static void run_barrier(struct queue *q, struct queue_mail *take_mail)
 /* Steps 2 to 4 of grpc-core-in-c.md 13; step 1, the goodbye in Nacos's words, was the core's. */
 static void stop_server(struct rpc *r, uint32_t grace_ms)
 {
+    if (r->door) {
+        door_stop(r->door); /* C-core crashes on what is given to it from here on */
+    }
     life_enter(&r->life); /* until on_stopped */
     grpc_server_shutdown_and_notify(r->server, r->queues[0].cq, &r->on_stopped);
     /* Rule 11: streams never finish by themselves. */
@@ -203,6 +271,9 @@ void rpc_stop(struct rpc *r, uint32_t grace_ms)
 static void discard_server(struct rpc *r)
 {
     struct queue *q = &r->queues[0];
+    if (r->door) {
+        door_stop(r->door);
+    }
     life_enter(&r->life);
     grpc_server_shutdown_and_notify(r->server, q->cq, &r->on_stopped);
     while (!q->has_thread && !atomic_load(&r->is_stopped)) {
@@ -227,6 +298,7 @@ void rpc_destroy(struct rpc *r)
     if (r->server) {
         discard_server(r);
     }
+    door_destroy(r->door);
     grpc_channel_destroy(r->lame);
     message_unref(r->says_starting);
     message_unref(r->says_unregistered);

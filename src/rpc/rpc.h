@@ -1,5 +1,8 @@
 /* The gRPC edge on main port + 1000: the only folder that knows gRPC.
  *
+ * The front door (door.h) accepts, C-core serves; where this C-core is not the one that the door
+ * was made for, C-core also listens, and one line of the log says so.
+ *
  * Unary /Request/request and stream /BiRequestStream/requestBiStream of
  * proto/nacos_grpc_service.proto on C-core: four completion queues, four threads. A request is
  * decoded here, read from the view here when its row can, and otherwise mailed to the core; answers
@@ -64,8 +67,10 @@ struct rpc_options {
     api_permit_fn permit; /* may be NULL */
     void *permit_self;
     const atomic_bool *ready; /* false: every unary call is answered 300 */
+    bool no_door;             /* C-core listens itself, as where the front door cannot be used */
 };
 
+struct door;
 struct rpc;
 
 /* E_IO with address and reason when the port cannot be bound. */
@@ -76,6 +81,10 @@ MUST_USE int rpc_start(struct rpc *r, struct fail *fail);
 
 /* The bound port. */
 uint16_t rpc_port(const struct rpc *r);
+
+/* The front door (rpc/door.h) on that port, to register peers with; NULL when it cannot be used and
+ * C-core listens itself. Borrowed until rpc_destroy; it gives nothing away after rpc_stop began. */
+struct door *rpc_door(const struct rpc *r);
 
 /* Perform a PUSH, CONN_ACCEPT or CONN_CLOSE effect; takes what it carries and leaves the effect
  * empty. */

@@ -364,6 +364,7 @@ struct rig *rig_start(const struct rig_options *options)
         .core = {r, post},
         .permit = o.permit,
         .ready = &r->ready,
+        .no_door = o.no_door,
     };
     struct fail fail = {0};
     ASSERT(rpc_create(&rpc, &r->rpc, &fail) == 0);

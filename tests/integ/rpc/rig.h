@@ -26,6 +26,7 @@ struct rig;
 /* Zero: the default. */
 struct rig_options {
     bool not_ready;
+    bool no_door;
     size_t max_total;
     size_t receive_max;
     uint32_t handshake_timeout_ms;

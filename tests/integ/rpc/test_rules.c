@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -209,34 +210,87 @@ static void test_rule_06__file_limit_reached__only_newcomers_are_refused(void **
     client_stream_close(s);
 }
 
-/* Not even the reserve is left: the newcomer waits in the backlog, and the listener lives. */
-static void test_rule_06__no_descriptor_at_all__the_listener_lives(void **state)
-{
-    (void)state;
-    struct rlimit before = {0};
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    int waiting = raw_socket();
-    int highest = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    struct rlimit low = {.rlim_cur = (rlim_t)highest + 1, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+/* Lets nobody have another descriptor, in the whole process, until unlock. */
+struct locked {
+    struct rlimit before;
+    int highest;
     int holes[64];
-    size_t count = 0;
-    while (count < 64 && (holes[count] = dup(highest)) >= 0) {
-        count++;
+    size_t count;
+};
+
+static struct locked lock_descriptors(void)
+{
+    struct locked l = {.highest = open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &l.before), 0);
+    struct rlimit low = {.rlim_cur = (rlim_t)l.highest + 1, .rlim_max = l.before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    while (l.count < ARRAY_LEN(l.holes) && (l.holes[l.count] = dup(l.highest)) >= 0) {
+        l.count++;
     }
-    assert_true(raw_connect(waiting, rig_port(rig)));
-    assert_true(raw_hello(waiting));
-    assert_false(raw_closed(waiting, 200));
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    while (count > 0) {
-        (void)close(holes[--count]);
+    return l;
+}
+
+static void unlock_descriptors(struct locked *l)
+{
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &l->before), 0);
+    while (l->count > 0) {
+        (void)close(l->holes[--l->count]);
     }
+    (void)close(l->highest);
+}
+
+static void assert_lets_in(void)
+{
     struct client *late = client_open(rig_port(rig), NULL);
     client_stream_close(client_register(late, NULL));
     client_close(late);
+}
+
+/* Not even the reserve is left: the door gives up its own spare descriptor to say so, time and
+ * again, and the listener lives. */
+static void test_rule_06__no_descriptor_at_all__newcomers_are_told(void **state)
+{
+    (void)state;
+    if (!rpc_door(rig_rpc(rig))) {
+        skip(); /* C-core listens: the next test */
+    }
+    int fds[5];
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = raw_socket();
+    }
+    struct locked l = lock_descriptors();
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        char words[64] = "";
+        assert_true(raw_connect(fds[i], rig_port(rig)));
+        assert_int_equal(recv(fds[i], words, sizeof(words), 0), 46);
+        assert_memory_equal(words + 26, "too many connections", 20); /* behind two frames' heads */
+        assert_true(raw_closed(fds[i], 1000));
+    }
+    unlock_descriptors(&l);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        (void)close(fds[i]); /* not before: it would have helped the server */
+    }
+    assert_lets_in();
+}
+
+/* Where C-core listens itself the newcomer waits in the backlog, and the listener lives too. */
+static void test_rule_06__no_descriptor_at_all__without_the_door__they_wait(void **state)
+{
+    (void)state;
+    client_close(client);
+    rig_stop(rig);
+    rig = rig_start(&(struct rig_options){.no_door = true});
+    client = client_open(rig_port(rig), NULL);
+    assert_null(rpc_door(rig_rpc(rig)));
+    int waiting = raw_socket();
+    struct locked l = lock_descriptors();
+    assert_true(raw_connect(waiting, rig_port(rig)));
+    assert_true(raw_hello(waiting));
+    assert_false(raw_closed(waiting, 200));
+    unlock_descriptors(&l);
+    assert_lets_in();
     assert_true(raw_count(waiting, RAW_SETTINGS, 500) > 0); /* it was let in with the next */
     (void)close(waiting);
-    (void)close(highest);
 }
 
 /* Nothing waits on a queue's thread: calls that the core keeps, of all clients, hold up nobody. */
@@ -372,7 +426,8 @@ int main(void)
         TEST(test_rule_04__peer_text__is_the_one_of_the_arrival),
         TEST(test_rule_05__bound_port__is_refused_to_a_second),
         TEST(test_rule_06__file_limit_reached__only_newcomers_are_refused),
-        TEST(test_rule_06__no_descriptor_at_all__the_listener_lives),
+        TEST(test_rule_06__no_descriptor_at_all__newcomers_are_told),
+        TEST(test_rule_06__no_descriptor_at_all__without_the_door__they_wait),
         TEST(test_rule_07__calls_that_wait__hold_nobody_up),
         TEST(test_rule_08__pushes_faster_than_the_wire__wait_in_order),
         TEST(test_rule_08__never_read__over_the_bytes__is_ended),

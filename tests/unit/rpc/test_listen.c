@@ -43,7 +43,7 @@ static int bind_to(const char *bind, uint16_t port, uint16_t *ret_port, struct f
 {
     grpc_completion_queue *cq = grpc_completion_queue_create_for_next(NULL);
     struct rpc_options options = rig_rpc(rig)->options;
-    grpc_server *server = listen_create_server(&options);
+    grpc_server *server = listen_create_server(&options, NULL);
     grpc_server_register_completion_queue(server, cq, NULL);
     int err = listen_bind(server, bind, port, ret_port, fail);
     grpc_server_shutdown_and_notify(server, cq, NULL);
