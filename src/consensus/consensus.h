@@ -1,7 +1,8 @@
 /* The replicated log: propose bytes, get them back committed, in the same order on every node.
  *
- * This header is the whole interface; it knows bytes only. log_raft.c keeps the log on disk (and,
- * with other nodes, on theirs); log_memory.c is one node's memory.
+ * This header is the whole interface; it knows bytes only. log_raft.c keeps the log on disk and,
+ * with other nodes, on theirs (struct consensus_wire carries what they say to each other);
+ * log_memory.c is one node's memory.
  *
  * Thread:  core only, but for what says otherwise.
  * Owns:    proposals from consensus_propose until on_commit or on_reject returned for them. The
@@ -19,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/macros.h"
@@ -39,6 +41,15 @@
     500 /* a short lack of room holds proposals; a longer one refuses                              \
          */
 
+/* Members of one log, and bytes of an address. */
+#define CONSENSUS_MEMBERS_MAX 32
+#define CONSENSUS_ADDRESS_MAX 255
+
+/* Bytes of one message of the wire at most: one entry of the largest size and its frame. All but
+ * such entries stay below CONSENSUS_MESSAGE_SPLIT. */
+#define CONSENSUS_MESSAGE_MAX (16u << 20)
+#define CONSENSUS_MESSAGE_SPLIT (4u << 20)
+
 /* Whose operation it is; stands in the log, so numbers never change. */
 enum consensus_kind { CONSENSUS_NAMING = 1, CONSENSUS_CONFIG = 2, CONSENSUS_NAMESPACE = 3 };
 
@@ -55,7 +66,45 @@ struct consensus_state {
     uint64_t broken_entries; /* of this process: entries that could not be read and did nothing */
     bool is_ready;           /* all that was committed in earlier lives is handed out */
     bool is_full;            /* proposals are refused: no room on the disk */
+    uint64_t leader_id;      /* 0: not known */
+    unsigned members; /* in the configuration as this node knows it; 0: waits to be taken in */
+    bool is_member;   /* this node is one of them ... */
+    bool is_voter;    /* ... and votes */
+    uint64_t refused_messages; /* of this process: of peers, malformed or under a wrong name */
 };
+
+/* What a member of the log is. A learner gets the log and does not vote; a pending one waits for a
+ * snapshot before it can be one (only on the leader that was asked). */
+enum consensus_standing { CONSENSUS_PENDING, CONSENSUS_LEARNER, CONSENSUS_VOTER };
+
+/* One member. Plain data, a copy. */
+struct consensus_member {
+    uint64_t id;
+    char address[CONSENSUS_ADDRESS_MAX + 1];
+    enum consensus_standing standing;
+    bool is_self;
+    bool is_leader;
+    uint64_t match_index; /* what it has for sure; only the leader knows: 0 elsewhere */
+    uint64_t silent_ms;   /* since its last message to this node; UINT64_MAX: none yet; 0: self */
+};
+
+/* How messages for other members leave the node: a connection per member, its bytes in order or
+ * lost, never mixed. */
+struct consensus_wire {
+    void *self;
+    /* On core, also from inside consensus_receive and consensus_turn; must not call back into the
+     * log. The message may be dropped (no connection, a full queue): the log sends it again.
+     * At most CONSENSUS_MESSAGE_MAX bytes. */
+    void (*send)(void *self, uint64_t to, struct buf *take_message);
+};
+
+/* A member of the first configuration. Plain data. */
+struct consensus_voter {
+    uint64_t id;
+    const char *address;
+};
+
+enum consensus_change { CONSENSUS_ADD, CONSENSUS_REMOVE };
 
 /* A snapshot being written, and one being read. */
 struct consensus_sink;
@@ -93,6 +142,9 @@ struct consensus_ops {
      * fatal. The bytes are checked against damage, not against sense. */
     int (*snapshot_load)(void *self, uint64_t index, struct consensus_source *source,
                          struct fail *fail);
+    /* Another node leads from here on (id; 0: none is known), in this term: forward elsewhere what
+     * only a leader can do. From consensus_turn. May be NULL. */
+    void (*on_leader)(void *self, uint64_t id, uint64_t term);
 };
 
 struct consensus;
@@ -117,13 +169,22 @@ struct consensus_raft_options {
     unsigned snapshot_entries;
     uint64_t snapshot_bytes;
     unsigned trailing_entries;
-    size_t segment_bytes; /* tests: small files */
+    size_t segment_bytes;              /* tests: small files */
+    const struct consensus_wire *wire; /* copied; NULL: no other nodes */
+    /* First start of an empty directory, ignored when there is a log: these voters are the cluster,
+     * the same on all of them whatever their order ... */
+    const struct consensus_voter *bootstrap;
+    unsigned bootstrap_count; /* ... 0: this node alone is */
+    bool is_joining;          /* ... or nobody is: wait until a leader takes this node in */
+    unsigned election_ms;     /* tests */
+    unsigned heartbeat_ms;
 };
 
-/* The log on disk, one voter. Opens, checks and loads it; a snapshot is handed to snapshot_load
+/* The log on disk. Opens, checks and loads it; a snapshot is handed to snapshot_load
  * before this returns, entries follow from the first consensus_turn on. The loop does not run yet,
  * or this is its thread and not inside one of its callbacks.
- * E_IO  the disk, or the log on it, cannot be used; the sentence names the file and the way out */
+ * E_IO  the disk, or the log on it, cannot be used; the sentence names the file and the way out
+ * E_INVALID  a bootstrap that repeats an id or an address, has too many, or not this node */
 MUST_USE int consensus_create_raft(const struct consensus_raft_options *options,
                                    const struct consensus_ops *ops, void *self,
                                    struct consensus **ret, struct fail *fail);
@@ -132,9 +193,9 @@ MUST_USE int consensus_create_raft(const struct consensus_raft_options *options,
  * simulation. */
 struct consensus *consensus_create_memory(const struct consensus_ops *ops, void *self);
 
-/* What waits is given to on_reject first: a change that was proposed and not committed may or may not
- * be in the log on the next start. A log on disk runs its loop until its files are closed: on the
- * loop's thread, after loop_run returned and before loop_destroy. NULL is fine. */
+/* What waits is given to on_reject first: a change that was proposed and not committed may or may
+ * not be in the log on the next start. A log on disk runs its loop until its files are closed: on
+ * the loop's thread, after loop_run returned and before loop_destroy. NULL is fine. */
 void consensus_destroy(struct consensus *c);
 
 /* Put an operation into the next entry; the bytes are copied.
@@ -154,5 +215,36 @@ uint64_t consensus_deadline(const struct consensus *c);
 
 /* Where the log stands now: a copy. */
 struct consensus_state consensus_state(const struct consensus *c);
+
+/* A message that the wire brought from member from (who the connection proves it is). It is checked
+ * whole; one that is malformed, of another version, for somebody else or under another name is
+ * counted (refused_messages) and dropped. Not from inside a callback of the log. */
+void consensus_receive(struct consensus *c, uint64_t from, struct span message);
+
+/* The members, at most max of them, in the log's order, then the pending one. Returns how many. */
+unsigned consensus_members(const struct consensus *c, struct consensus_member *ret, unsigned max);
+
+/* Begin to change the members; on the leader only, one change at a time. 0 means begun: what
+ * becomes of it is seen in consensus_members, on every node. It survives a change of leader once
+ * the member is a learner.
+ * ADD: the node becomes a learner and gets the log; near its end it becomes a voter by itself. It
+ *   has to run already, with is_joining in an empty directory. A node alone takes a snapshot first.
+ * REMOVE: a learner, a pending one or a voter, but not the leader itself; address is not looked at.
+ * The removed node is not told: the owner stops it.
+ * E_NOT_LEADER
+ * E_INVALID    an id of 0; an address that is empty or too long
+ * E_NOT_FOUND  remove: no such member
+ * E_CONFLICT   already a member; the address is another member's; another change is not finished;
+ *   a voter does not know the last change yet; the rest would have no quorum; the leader itself:
+ *   transfer first. The sentence says what is missing
+ * E_LIMIT      CONSENSUS_MEMBERS_MAX */
+MUST_USE int consensus_change(struct consensus *c, enum consensus_change change, uint64_t id,
+                              const char *address, struct fail *fail);
+
+/* Hand leadership to voter id, 0: to one that is up to date. 0 means begun: on_leader tells; when
+ * nothing is told within two elections it failed, and this node still leads. Meanwhile
+ * consensus_propose holds nothing back, but what it takes may be rejected with E_NOT_LEADER.
+ * E_NOT_LEADER   E_INVALID  not a voter, or none there */
+MUST_USE int consensus_transfer(struct consensus *c, uint64_t id, struct fail *fail);
 
 #endif

@@ -15,6 +15,12 @@ struct consensus_impl {
     bool (*turn)(struct consensus *c, struct now now);
     uint64_t (*deadline)(const struct consensus *c);
     struct consensus_state (*state)(const struct consensus *c);
+    /* NULL: a log without other members. */
+    void (*receive)(struct consensus *c, uint64_t from, struct span message);
+    unsigned (*members)(const struct consensus *c, struct consensus_member *ret, unsigned max);
+    int (*change)(struct consensus *c, enum consensus_change change, uint64_t id,
+                  const char *address, struct fail *fail);
+    int (*transfer)(struct consensus *c, uint64_t id, struct fail *fail);
 };
 
 /* The first member of every log. */

@@ -1,6 +1,7 @@
 #include "consensus/crc32c.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* Of the reflected polynomial 0x82f63b78, one row per value of a byte. */
 /* clang-format off */
@@ -40,12 +41,35 @@ static const uint32_t table[256] = {
 };
 /* clang-format on */
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t len)
+static uint32_t by_table(uint32_t crc, const unsigned char *at, size_t len)
 {
-    const unsigned char *at = data;
-    crc = ~crc;
     for (size_t i = 0; i < len; i++) {
         crc = table[(crc ^ at[i]) & 0xff] ^ (crc >> 8);
     }
-    return ~crc;
+    return crc;
+}
+
+#if defined(__x86_64__)
+/* A snapshot is read through on the core thread, twice: hundreds of megabytes. */
+__attribute__((target("sse4.2"))) static uint32_t by_processor(uint32_t crc,
+                                                               const unsigned char *at, size_t len)
+{
+    uint64_t sum = crc;
+    for (; len >= 8; at += 8, len -= 8) {
+        uint64_t word = 0;
+        memcpy(&word, at, sizeof word);
+        sum = __builtin_ia32_crc32di(sum, word);
+    }
+    return by_table((uint32_t)sum, at, len);
+}
+#endif
+
+uint32_t crc32c(uint32_t crc, const void *data, size_t len)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2")) {
+        return ~by_processor(~crc, data, len);
+    }
+#endif
+    return ~by_table(~crc, data, len);
 }

@@ -106,8 +106,13 @@ static struct consensus_state log_state(const struct consensus *c)
     return l->state;
 }
 
-static const struct consensus_impl impl = {log_destroy, log_propose, log_turn, log_deadline,
-                                           log_state};
+static const struct consensus_impl impl = {
+    .destroy = log_destroy,
+    .propose = log_propose,
+    .turn = log_turn,
+    .deadline = log_deadline,
+    .state = log_state,
+};
 
 struct consensus *consensus_create_memory(const struct consensus_ops *ops, void *self)
 {
@@ -115,6 +120,7 @@ struct consensus *consensus_create_memory(const struct consensus_ops *ops, void 
     l->base.impl = &impl;
     l->ops = *ops;
     l->self = self;
-    l->state = (struct consensus_state){.role = CONSENSUS_LEADER, .term = 1, .is_ready = true};
+    l->state = (struct consensus_state){
+        .role = CONSENSUS_LEADER, .term = 1, .is_ready = true, .is_voter = true};
     return &l->base;
 }

@@ -9,6 +9,8 @@
 #include "consensus/consensus_impl.h"
 #include "consensus/raft_disk.h"
 #include "consensus/raft_driver.h"
+#include "consensus/raft_member.h"
+#include "consensus/raft_peers.h"
 #include "consensus/raft_snapshot.h"
 
 #define SNAPSHOT_RETRY_MS 1000
@@ -33,6 +35,10 @@ struct log_raft {
     void *self;
     struct raft_disk *disk;
     struct raft_driver *driver;
+    struct raft_peers *peers; /* NULL: no wire */
+    struct raft_member member;
+    uint64_t told_leader; /* to on_leader */
+    uint64_t told_term;
     struct flights waiting;
     struct flights submitted;
     uint32_t count; /* operations in both */
@@ -342,6 +348,60 @@ static void snapshot(struct log_raft *l)
     ASSERT(uv_queue_work(l->loop, &l->work, write_work, write_done) == 0);
 }
 
+/* ---------------------------------------------------------------- other members */
+
+static void tell_leader(struct log_raft *l)
+{
+    struct raft_driver_state s = raft_driver_state(l->driver);
+    bool is_same = s.leader_id == l->told_leader && (s.term == l->told_term || s.leader_id == 0);
+    if (is_same) {
+        return;
+    }
+    l->told_leader = s.leader_id;
+    l->told_term = s.term;
+    if (l->ops.on_leader) {
+        l->ops.on_leader(l->self, s.leader_id, s.term);
+    }
+}
+
+static void log_receive(struct consensus *c, uint64_t from, struct span message)
+{
+    struct log_raft *l = of(c);
+    ASSERT(!l->is_handing_out);
+    if (l->peers && !l->fatal.code) {
+        raft_peers_receive(l->peers, from, message);
+    }
+}
+
+static unsigned log_members(const struct consensus *c, struct consensus_member *ret, unsigned max)
+{
+    const struct log_raft *l = (const struct log_raft *)(const void *)c;
+    return raft_member_list(&l->member, l->driver, ret, max);
+}
+
+static int log_change(struct consensus *c, enum consensus_change change, uint64_t id,
+                      const char *address, struct fail *fail)
+{
+    struct log_raft *l = of(c);
+    if (!l->peers) {
+        return fail_set(fail, E_CONFLICT, "this node has no way to reach other members");
+    }
+    return raft_member_change(&l->member, l->driver, change, id, address, fail);
+}
+
+static int log_transfer(struct consensus *c, uint64_t id, struct fail *fail)
+{
+    return raft_driver_transfer(of(c)->driver, id, fail);
+}
+
+static void on_read_failed(void *self, int err)
+{
+    struct fail why = {0};
+    (void)fail_set(&why, E_IO, "the log cannot go on: reading a snapshot failed: %s",
+                   raft_strerror(err));
+    on_fatal(self, &why);
+}
+
 /* ---------------------------------------------------------------- the interface */
 
 static bool log_turn(struct consensus *c, struct now now)
@@ -351,8 +411,13 @@ static bool log_turn(struct consensus *c, struct now now)
     l->is_handing_out = true;
     l->now = now;
     raft_driver_tick(l->driver);
+    if (l->peers) {
+        raft_peers_tick(l->peers);
+        raft_member_tick(&l->member, l->driver, now.mono_ms);
+    }
     hand_out(l);
     reject_lost(l);
+    tell_leader(l);
     look_at_room(l);
     submit_waiting(l);
     snapshot(l);
@@ -365,13 +430,24 @@ static uint64_t log_deadline(const struct consensus *c)
     const struct log_raft *l = (const struct log_raft *)(const void *)c;
     uint64_t deadline = raft_driver_deadline(l->driver);
     uint64_t grace = l->full_since_ms + CONSENSUS_FULL_GRACE_MS;
-    return l->full_since_ms && grace > l->now.mono_ms && grace < deadline ? grace : deadline;
+    if (l->full_since_ms && grace > l->now.mono_ms && grace < deadline) {
+        deadline = grace;
+    }
+    if (l->peers) {
+        uint64_t peers = raft_peers_deadline(l->peers);
+        uint64_t member = raft_member_deadline(&l->member, l->driver);
+        deadline = peers < deadline ? peers : deadline;
+        deadline = member < deadline ? member : deadline;
+    }
+    return deadline;
 }
 
 static struct consensus_state log_state(const struct consensus *c)
 {
     const struct log_raft *l = (const struct log_raft *)(const void *)c;
     struct raft_driver_state s = raft_driver_state(l->driver);
+    const struct raft_configuration *conf = raft_driver_members(l->driver);
+    const struct raft_server *own = raft_member_find(conf, raft_driver_id(l->driver));
     return (struct consensus_state){
         .role = s.role == RAFT_LEADER      ? CONSENSUS_LEADER
                 : s.role == RAFT_CANDIDATE ? CONSENSUS_CANDIDATE
@@ -384,6 +460,11 @@ static struct consensus_state log_state(const struct consensus *c)
         .broken_entries = l->broken,
         .is_ready = s.is_ready && !l->fatal.code,
         .is_full = l->is_full,
+        .leader_id = s.leader_id,
+        .members = conf->n,
+        .is_member = own != NULL,
+        .is_voter = own && own->role == RAFT_VOTER,
+        .refused_messages = l->peers ? raft_peers_refused(l->peers) : 0,
     };
 }
 
@@ -392,10 +473,14 @@ static void log_destroy(struct consensus *c)
     struct log_raft *l = of(c);
     ASSERT(!l->is_handing_out);
     l->is_closing = true;
+    if (l->peers) {
+        raft_peers_mute(l->peers);
+    }
     while (l->is_writing) {
         (void)uv_run(l->loop, UV_RUN_ONCE);
     }
     raft_disk_close(l->disk);
+    raft_peers_destroy(l->peers);
     raft_driver_destroy(l->driver);
     struct fail why = {0};
     (void)fail_set(&why, E_CLOSED, "the server is stopping; the change may still be made");
@@ -408,8 +493,17 @@ static void log_destroy(struct consensus *c)
     mem_free(l);
 }
 
-static const struct consensus_impl impl = {log_destroy, log_propose, log_turn, log_deadline,
-                                           log_state};
+static const struct consensus_impl impl = {
+    .destroy = log_destroy,
+    .propose = log_propose,
+    .turn = log_turn,
+    .deadline = log_deadline,
+    .state = log_state,
+    .receive = log_receive,
+    .members = log_members,
+    .change = log_change,
+    .transfer = log_transfer,
+};
 
 static uint64_t now_ms(void *self)
 {
@@ -434,12 +528,13 @@ static struct raft_driver_options driver_options(struct log_raft *l,
         .id = o->id ? o->id : 1,
         .address = o->address ? o->address : "local",
         .storage = raft_disk_storage(l->disk),
+        .wire = l->peers ? raft_peers_wire(l->peers) : (struct raft_wire){0},
         .now_ms = now_ms,
         .ops = &driver_ops,
         .self = l,
         .seed = (unsigned)rand_u64(),
-        .election_ms = CONSENSUS_ELECTION_MS,
-        .heartbeat_ms = CONSENSUS_HEARTBEAT_MS,
+        .election_ms = o->election_ms ? o->election_ms : CONSENSUS_ELECTION_MS,
+        .heartbeat_ms = o->heartbeat_ms ? o->heartbeat_ms : CONSENSUS_HEARTBEAT_MS,
         .capacity_kib_min = l->capacity_kib_min,
         .snapshot_entries = o->snapshot_entries ? o->snapshot_entries : CONSENSUS_SNAPSHOT_ENTRIES,
         .snapshot_bytes = o->snapshot_bytes ? o->snapshot_bytes : CONSENSUS_SNAPSHOT_BYTES,
@@ -466,15 +561,26 @@ static int restore_first(struct log_raft *l, const char *dir, struct fail *fail)
     return 0;
 }
 
-int consensus_create_raft(const struct consensus_raft_options *options,
-                          const struct consensus_ops *ops, void *self, struct consensus **ret,
-                          struct fail *fail)
+static void create_peers(struct log_raft *l, const struct consensus_raft_options *o)
 {
-    struct log_raft *l = mem_zalloc(1, sizeof *l);
-    l->base.impl = &impl;
-    l->ops = *ops;
-    l->self = self;
-    l->loop = options->loop;
+    if (!o->wire) {
+        return;
+    }
+    l->peers = raft_peers_create(&(struct raft_peers_options){
+        .id = o->id ? o->id : 1,
+        .wire = *o->wire,
+        .storage = raft_disk_storage(l->disk),
+        .now_ms = now_ms,
+        .on_fail = on_read_failed,
+        .self = l,
+    });
+    unsigned election_ms = o->election_ms ? o->election_ms : CONSENSUS_ELECTION_MS;
+    l->member.silent_ms_max = 2 * election_ms;
+}
+
+static int open_log(struct log_raft *l, const struct consensus_raft_options *options,
+                    const struct raft_configuration *first, struct fail *fail)
+{
     size_t segment = options->segment_bytes ? options->segment_bytes : RAFT_DISK_SEGMENT_BYTES;
     l->capacity_kib_min = (unsigned short)(segment / 1024 / CAPACITY_PARTS);
     struct raft_disk_options disk = {
@@ -482,7 +588,8 @@ int consensus_create_raft(const struct consensus_raft_options *options,
         .loop = options->loop,
         .id = options->id ? options->id : 1,
         .address = options->address ? options->address : "local",
-        .is_first_voter = true,
+        .is_first_voter = !options->is_joining,
+        .first = first->n > 0 ? first : NULL,
         .is_recovering = options->is_recovering,
         .segment_bytes = segment,
         .on_fail = on_fatal,
@@ -490,14 +597,38 @@ int consensus_create_raft(const struct consensus_raft_options *options,
     };
     struct raft_loaded loaded = {0};
     int err = raft_disk_open(&disk, &l->disk, &loaded, fail);
+    if (err) {
+        return err;
+    }
     bool has_snapshot = loaded.has_snapshot;
-    if (!err) {
-        struct raft_driver_options o = driver_options(l, options);
-        err = raft_driver_create(&o, &loaded, &l->driver, fail);
+    create_peers(l, options);
+    struct raft_driver_options o = driver_options(l, options);
+    err = raft_driver_create(&o, &loaded, &l->driver, fail);
+    if (!err && l->peers) {
+        raft_peers_attach(l->peers, l->driver);
     }
     if (!err && has_snapshot) {
         err = restore_first(l, options->dir, fail);
     }
+    return err;
+}
+
+int consensus_create_raft(const struct consensus_raft_options *options,
+                          const struct consensus_ops *ops, void *self, struct consensus **ret,
+                          struct fail *fail)
+{
+    struct raft_configuration first = {0};
+    struct log_raft *l = mem_zalloc(1, sizeof *l);
+    l->base.impl = &impl;
+    l->ops = *ops;
+    l->self = self;
+    l->loop = options->loop;
+    int err = raft_member_first(options->bootstrap, options->bootstrap_count,
+                                options->id ? options->id : 1, &first, fail);
+    if (!err) {
+        err = open_log(l, options, &first, fail);
+    }
+    raft_configuration_close(&first);
     if (err) {
         log_destroy(&l->base);
         return err;

@@ -10,6 +10,9 @@ static int refuse(struct fail *fail, int err)
     if (err == RAFT_NOSPACE) {
         return fail_set(fail, E_LIMIT, "the disks of a majority of nodes are full");
     }
+    if (err == RAFT_CANTCHANGE) {
+        return fail_set(fail, E_CONFLICT, "the last change of members is not finished");
+    }
     return fail_set(fail, E_NOT_LEADER, "this node does not lead: %s", raft_strerror(err));
 }
 
@@ -55,6 +58,7 @@ out:
 static bool is_alone(const struct raft_driver *d)
 {
     return !d->is_keeping && d->raft.configuration.n == 1 &&
+           d->raft.configuration_uncommitted_index == 0 &&
            d->raft.configuration.servers[0].id == d->raft.id;
 }
 
@@ -198,8 +202,31 @@ void raft_driver_snapshot_abort(struct raft_driver *d)
     raft_configuration_close(&d->taken.configuration);
 }
 
+bool raft_driver_has_all(const struct raft_driver *d)
+{
+    return d->log.released <= d->log.snapshot_index;
+}
+
+static bool is_in(const struct raft_configuration *conf, uint64_t id)
+{
+    for (unsigned i = 0; i < conf->n; i++) {
+        if (conf->servers[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_gone(const struct raft_driver *d, uint64_t id)
+{
+    uint64_t now = d->options.now_ms(d->options.self);
+    return now - d->led_ms >= RAFT_DRIVER_GONE_MS &&
+           raft_driver_silent_ms(d, id) >= RAFT_DRIVER_GONE_MS;
+}
+
 /* Rule 8. */
-static int may_change(struct raft_driver *d, struct fail *fail)
+static int may_change(struct raft_driver *d, const struct raft_configuration *conf,
+                      struct fail *fail)
 {
     struct raft *r = &d->raft;
     if (d->is_dead || r->state != RAFT_LEADER) {
@@ -208,19 +235,23 @@ static int may_change(struct raft_driver *d, struct fail *fail)
     if (r->configuration_uncommitted_index != 0) {
         return fail_set(fail, E_CONFLICT, "the last change of members is not finished");
     }
-    if (d->log.released > d->log.snapshot_index) {
+    if (!raft_driver_has_all(d)) {
         return fail_set(fail, E_CONFLICT, "another node can join after the next snapshot only");
     }
     for (unsigned i = 0; i < r->configuration.n; i++) {
         const struct raft_server *server = &r->configuration.servers[i];
-        raft_index match = 0;
-        if (server->role != RAFT_VOTER || server->id == r->id) {
+        uint64_t match = raft_driver_match(d, server->id);
+        if (server->role != RAFT_VOTER || server->id == r->id || !is_in(conf, server->id) ||
+            is_gone(d, server->id)) {
             continue;
         }
-        if (raft_match_index(r, server->id, &match) != 0 ||
-            match < r->configuration_committed_index) {
+        if (match < r->configuration_committed_index) {
             return fail_set(fail, E_CONFLICT, "%s does not know the last change of members yet",
                             server->address);
+        }
+        if (match + RAFT_DRIVER_INFLIGHT_MAX < raft_log_last(&d->log)) {
+            return fail_set(fail, E_CONFLICT, "%s is still %llu entries behind", server->address,
+                            (unsigned long long)(raft_log_last(&d->log) - match));
         }
     }
     return 0;
@@ -230,7 +261,7 @@ int raft_driver_change(struct raft_driver *d, const struct raft_configuration *c
                        struct fail *fail)
 {
     ASSERT(!d->is_stepping);
-    int err = may_change(d, fail);
+    int err = may_change(d, conf, fail);
     if (err) {
         return err;
     }
@@ -248,6 +279,69 @@ int raft_driver_change(struct raft_driver *d, const struct raft_configuration *c
     }
     raft_run(d);
     return 0;
+}
+
+void raft_driver_catch_up(struct raft_driver *d, uint64_t id)
+{
+    ASSERT(!d->is_stepping);
+    if (d->is_dead || d->raft.state != RAFT_LEADER || d->raft.leader_state.promotee_id != 0 ||
+        id == d->raft.id || !is_in(&d->raft.configuration, id)) {
+        return;
+    }
+    raft_queue(d, RAFT_CATCH_UP)->event.catch_up.server_id = id;
+    raft_run(d);
+}
+
+/* libraft has no call for it; these are the fields that its own abort resets. */
+void raft_driver_catch_up_stop(struct raft_driver *d)
+{
+    ASSERT(!d->is_stepping);
+    if (d->raft.state == RAFT_LEADER) {
+        d->raft.leader_state.promotee_id = 0;
+        d->raft.leader_state.round_number = 0;
+        d->raft.leader_state.round_index = 0;
+        d->raft.leader_state.round_start = 0;
+    }
+}
+
+int raft_driver_catch_up_state(const struct raft_driver *d, uint64_t id)
+{
+    int status = RAFT_CATCH_UP_NONE;
+    if (raft_catch_up(&d->raft, id, &status) != 0) {
+        return RAFT_CATCH_UP_NONE;
+    }
+    if (status == RAFT_CATCH_UP_RUNNING && d->raft.leader_state.promotee_id != id) {
+        status = RAFT_CATCH_UP_ABORTED; /* by raft_driver_catch_up_stop */
+    }
+    /* libraft looks at it only when something new arrived there. */
+    return raft_driver_match(d, id) == raft_log_last(&d->log) ? RAFT_CATCH_UP_FINISHED : status;
+}
+
+uint64_t raft_driver_match(const struct raft_driver *d, uint64_t id)
+{
+    raft_index match = 0;
+    return raft_match_index(&d->raft, id, &match) == 0 ? match : 0;
+}
+
+uint64_t raft_driver_silent_ms(const struct raft_driver *d, uint64_t id)
+{
+    for (unsigned i = 0; i < d->peers_count; i++) {
+        if (d->peers[i].id == id && d->peers[i].heard_ms > 0) {
+            uint64_t now = d->options.now_ms(d->options.self);
+            return now > d->peers[i].heard_ms ? now - d->peers[i].heard_ms : 0;
+        }
+    }
+    return UINT64_MAX;
+}
+
+bool raft_driver_can_install(const struct raft_driver *d)
+{
+    return !d->is_dead && !d->is_taking && !d->is_installing;
+}
+
+bool raft_driver_is_changing(const struct raft_driver *d)
+{
+    return d->raft.configuration_uncommitted_index != 0;
 }
 
 int raft_driver_transfer(struct raft_driver *d, uint64_t id, struct fail *fail)
@@ -289,6 +383,11 @@ struct raft_driver_state raft_driver_state(const struct raft_driver *d)
         s.is_ready = s.leader_id != 0 && d->applied == r->commit_index;
     }
     return s;
+}
+
+uint64_t raft_driver_id(const struct raft_driver *d)
+{
+    return d->raft.id;
 }
 
 const struct raft_configuration *raft_driver_members(const struct raft_driver *d)

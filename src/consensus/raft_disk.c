@@ -364,6 +364,18 @@ static int sync_dir(const char *dir)
     return err;
 }
 
+static int write_first(struct raft_disk *d, const char *dir, struct fail *fail)
+{
+    struct raft_configuration conf = {0};
+    int err = alone(d, &conf);
+    ASSERT(!err);
+    err = d->io.bootstrap(&d->io, d->options.first ? d->options.first : &conf);
+    raft_configuration_close(&conf);
+    return err ? fail_set(fail, E_IO, "the first log cannot be written to %s: %s", dir,
+                          d->io.errmsg)
+               : 0;
+}
+
 /* Made beside its place and moved there whole: a log that was begun only half has voted, perhaps,
  * and could not be told from one that lost its entries. */
 static int make_first(struct raft_disk *d, struct fail *fail)
@@ -381,16 +393,7 @@ static int make_first(struct raft_disk *d, struct fail *fail)
     }
     err = open_io(d, &loop, fresh, fail);
     if (!err && d->options.is_first_voter) {
-        struct raft_configuration conf = {0};
-        err = alone(d, &conf);
-        ASSERT(!err);
-        err = d->io.bootstrap(&d->io, &conf);
-        raft_configuration_close(&conf);
-        if (err) {
-            (void)fail_set(fail, E_IO, "the first log cannot be written to %s: %s", fresh,
-                           d->io.errmsg);
-            err = E_IO;
-        }
+        err = write_first(d, fresh, fail);
     }
     if (d->io.impl) {
         close_io(&d->io, &loop);

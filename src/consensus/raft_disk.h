@@ -31,7 +31,8 @@ struct raft_disk_options {
     struct uv_loop_s *loop;
     uint64_t id;
     const char *address;
-    bool is_first_voter;  /* an empty directory becomes a cluster of this node alone */
+    bool is_first_voter; /* an empty directory becomes a cluster: of this node alone ... */
+    const struct raft_configuration *first; /* ... or, not NULL, of these */
     bool is_recovering;   /* by order of the operator: this node alone is the cluster from now on */
     size_t segment_bytes; /* 0: RAFT_DISK_SEGMENT_BYTES */
     void (*on_fail)(void *self, const struct fail *why);

@@ -247,6 +247,7 @@ static void do_update(struct raft_driver *d, const struct raft_update *update)
     int err = 0;
     if (update->flags & RAFT_UPDATE_STATE && d->raft.state == RAFT_LEADER) {
         d->ready_index = raft_last_index(&d->raft);
+        d->led_ms = d->options.now_ms(d->options.self);
     }
     if (update->flags & RAFT_UPDATE_CURRENT_TERM) {
         err = s->ops->set_term(s->self, raft_current_term(&d->raft));
@@ -284,6 +285,11 @@ static bool admit(struct raft_driver *d, struct pending *p)
 {
     if (p->event.type != RAFT_RECEIVE) {
         return true;
+    }
+    /* Of two leaders in one term, one lies; libraft would take its own leader's state for a
+     * follower's. */
+    if (d->raft.state == RAFT_LEADER && raft_guard_leads(&p->message, d->raft.current_term)) {
+        return false;
     }
     if (p->message.type == RAFT_APPEND_ENTRIES) {
         raft_guard_commit(&p->message.append_entries, d->raft.commit_index);
@@ -490,7 +496,9 @@ void raft_driver_destroy(struct raft_driver *d)
 
 void raft_driver_tick(struct raft_driver *d)
 {
-    if (!d->is_dead && d->options.now_ms(d->options.self) >= raft_timeout(&d->raft)) {
+    uint64_t now = d->options.now_ms(d->options.self);
+    if (!d->is_dead && now >= raft_timeout(&d->raft)) {
+        d->ticked_ms = now;
         (void)raft_queue(d, RAFT_TIMEOUT);
         raft_run(d);
     }
@@ -498,13 +506,24 @@ void raft_driver_tick(struct raft_driver *d)
 
 uint64_t raft_driver_deadline(const struct raft_driver *d)
 {
-    return d->is_dead ? UINT64_MAX : raft_timeout(&d->raft);
+    if (d->is_dead) {
+        return UINT64_MAX;
+    }
+    /* libraft also counts from the last message to a server that it does not send to any more, and
+     * would then be asked without end. */
+    uint64_t due = raft_timeout(&d->raft);
+    uint64_t soonest = d->ticked_ms + RAFT_DRIVER_TICK_MIN_MS;
+    return due > soonest ? due : soonest;
 }
 
 void raft_driver_receive(struct raft_driver *d, struct raft_message *take_message)
 {
     struct raft_append_entries parts[PARTS_MAX];
     unsigned n = 1;
+    struct peer *peer = raft_peer(d, take_message->server_id);
+    if (peer) {
+        peer->heard_ms = d->options.now_ms(d->options.self);
+    }
     if (take_message->type != RAFT_APPEND_ENTRIES) {
         queue_message(d, take_message);
         raft_run(d);

@@ -29,6 +29,8 @@
 #define RAFT_TRAILING_BYTES (16u << 20)
 #define RAFT_DRIVER_INFLIGHT_MAX 4096
 #define RAFT_DRIVER_PEERS_MAX 32
+#define RAFT_DRIVER_TICK_MIN_MS 10 /* between two ticks that it asks for */
+#define RAFT_DRIVER_GONE_MS 10000  /* a voter unheard of for so long does not hold up a change */
 
 struct raft_driver_ops {
     /* There is something new: call raft_driver_next and look at the state, soon, not from here. */
@@ -133,12 +135,39 @@ void raft_driver_snapshot_abort(struct raft_driver *d);
  * keep them: call this, and a snapshot is due at once; raft_driver_change succeeds after it. */
 void raft_driver_keep(struct raft_driver *d);
 
+/* Whether the bytes of all entries since the last snapshot are there, so that others can have them:
+ * always, but on a node that was alone until raft_driver_keep. */
+bool raft_driver_has_all(const struct raft_driver *d);
+
 /* Change the members by one server, or one role. One at a time, and only while every voter knows
- * the last change: hurried changes can leave a cluster without a leader.
+ * the last change and is near the log's end: hurried changes can leave a cluster without a leader.
+ * Exempt is a voter that leaves, or was not heard of for RAFT_DRIVER_GONE_MS while this node led:
+ * a dead one could not be replaced else.
  * E_NOT_LEADER   E_CONFLICT  another change is not finished, or raft_driver_keep not yet, with what
  *   is missing */
 MUST_USE int raft_driver_change(struct raft_driver *d, const struct raft_configuration *conf,
                                 struct fail *fail);
+
+/* A server that is no voter: send it the log (start), or stop that. libraft refuses changes while
+ * it runs. On the leader only; others are ignored. */
+void raft_driver_catch_up(struct raft_driver *d, uint64_t id);
+void raft_driver_catch_up_stop(struct raft_driver *d);
+
+/* How far that is: RAFT_CATCH_UP_NONE ... ; FINISHED also when it has all of the log. NONE when it
+ * is not a member or this node does not lead. */
+int raft_driver_catch_up_state(const struct raft_driver *d, uint64_t id);
+
+/* What a member has for sure; 0 when this node does not lead. */
+uint64_t raft_driver_match(const struct raft_driver *d, uint64_t id);
+
+/* Ms since the last message of another node; UINT64_MAX: none yet. */
+uint64_t raft_driver_silent_ms(const struct raft_driver *d, uint64_t id);
+
+/* Whether a snapshot of another node would be looked at now, and not dropped. */
+bool raft_driver_can_install(const struct raft_driver *d);
+
+/* Whether the last change of members is not committed yet. */
+bool raft_driver_is_changing(const struct raft_driver *d);
 
 /* Hand leadership to a voter; 0 lets libraft choose.
  * E_NOT_LEADER   E_INVALID  not a voter, or none there */
@@ -146,6 +175,9 @@ MUST_USE int raft_driver_transfer(struct raft_driver *d, uint64_t id, struct fai
 
 /* Where the node stands now: a copy. */
 struct raft_driver_state raft_driver_state(const struct raft_driver *d);
+
+/* Who this node is. */
+uint64_t raft_driver_id(const struct raft_driver *d);
 
 /* The members as libraft sees them; borrowed until the next call. */
 const struct raft_configuration *raft_driver_members(const struct raft_driver *d);

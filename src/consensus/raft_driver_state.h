@@ -17,8 +17,9 @@ struct pending {
 
 struct peer {
     uint64_t id;
-    uint64_t pushed; /* commit index it was last told without entries */
-    bool is_reading; /* a snapshot for it is being read */
+    uint64_t pushed;   /* commit index it was last told without entries */
+    uint64_t heard_ms; /* its last message; 0: none */
+    bool is_reading;   /* a snapshot for it is being read */
 };
 
 struct raft_driver {
@@ -35,6 +36,8 @@ struct raft_driver {
     uint64_t ready_index; /* of the term this node leads */
     uint64_t bytes_since; /* appended since the last snapshot */
     uint64_t bytes_taken; /* of these, at the beginning of the one being taken */
+    uint64_t led_ms;      /* when it began to lead */
+    uint64_t ticked_ms;
     struct raft_block *submitting;
     struct raft_buffer restore; /* a snapshot the owner has to take over ... */
     uint64_t restore_index;     /* ... its end */
@@ -64,6 +67,10 @@ void raft_die(struct raft_driver *d, const char *what, int err);
 
 /* A copy whose memory is libraft's kind. */
 void raft_copy_configuration(const struct raft_configuration *from, struct raft_configuration *to);
+
+/* What is known of another node (raft_send.c); NULL: there are too many. Valid until the next call.
+ */
+struct peer *raft_peer(struct raft_driver *d, uint64_t id);
 
 /* Send what an update holds (raft_send.c). */
 MUST_USE int raft_send_all(struct raft_driver *d, const struct raft_update *update);

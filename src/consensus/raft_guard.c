@@ -85,6 +85,12 @@ unsigned raft_guard_split(struct raft_append_entries *take, struct raft_append_e
     return n;
 }
 
+bool raft_guard_leads(const struct raft_message *message, uint64_t term)
+{
+    return (message->type == RAFT_APPEND_ENTRIES && message->append_entries.term == term) ||
+           (message->type == RAFT_INSTALL_SNAPSHOT && message->install_snapshot.term == term);
+}
+
 void raft_guard_free(struct raft_message *message)
 {
     if (message->type == RAFT_APPEND_ENTRIES) {

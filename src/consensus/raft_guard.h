@@ -5,6 +5,7 @@
 #ifndef NACRE_CONSENSUS_RAFT_GUARD_H
 #define NACRE_CONSENSUS_RAFT_GUARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -20,6 +21,9 @@ void raft_guard_commit(struct raft_append_entries *append, uint64_t commit_index
  * What would be part max + 1 is left out, as if lost. */
 MUST_USE unsigned raft_guard_split(struct raft_append_entries *take,
                                    struct raft_append_entries *ret, unsigned max);
+
+/* Whether the message says that its sender leads in term. */
+bool raft_guard_leads(const struct raft_message *message, uint64_t term);
 
 /* Free what a message carries (entries, configuration, snapshot). */
 void raft_guard_free(struct raft_message *message);

@@ -2,18 +2,42 @@
 
 #include "base/mem.h"
 
-static struct peer *peer_of(struct raft_driver *d, uint64_t id)
+static bool is_configured(const struct raft_driver *d, uint64_t id)
+{
+    for (unsigned i = 0; i < d->raft.configuration.n; i++) {
+        if (d->raft.configuration.servers[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With more of them than members there may be, one that is none any more makes room. */
+static struct peer *new_peer(struct raft_driver *d)
+{
+    if (d->peers_count < RAFT_DRIVER_PEERS_MAX) {
+        return &d->peers[d->peers_count++];
+    }
+    for (unsigned i = 0; i < d->peers_count; i++) {
+        if (!d->peers[i].is_reading && !is_configured(d, d->peers[i].id)) {
+            return &d->peers[i];
+        }
+    }
+    return NULL;
+}
+
+struct peer *raft_peer(struct raft_driver *d, uint64_t id)
 {
     for (unsigned i = 0; i < d->peers_count; i++) {
         if (d->peers[i].id == id) {
             return &d->peers[i];
         }
     }
-    if (d->peers_count == RAFT_DRIVER_PEERS_MAX) {
-        return NULL;
+    struct peer *peer = new_peer(d);
+    if (peer) {
+        *peer = (struct peer){.id = id};
     }
-    d->peers[d->peers_count] = (struct peer){.id = id};
-    return &d->peers[d->peers_count++];
+    return peer;
 }
 
 static void send(struct raft_driver *d, const struct raft_message *message)
@@ -63,7 +87,7 @@ static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
 {
     struct outgoing *o = arg;
     struct raft_driver *d = o->d;
-    struct peer *peer = peer_of(d, o->message.server_id);
+    struct peer *peer = raft_peer(d, o->message.server_id);
     if (peer) {
         peer->is_reading = false;
     }
@@ -90,7 +114,12 @@ static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
 /* One snapshot per peer at a time: a repeated request is not another read. */
 static int send_snapshot(struct raft_driver *d, const struct raft_message *message)
 {
-    struct peer *peer = peer_of(d, message->server_id);
+    const struct raft_wire *wire = &d->options.wire;
+    if (wire->ops && wire->ops->snapshot) {
+        wire->ops->snapshot(wire->self, message);
+        return 0;
+    }
+    struct peer *peer = raft_peer(d, message->server_id);
     if (!peer || peer->is_reading) {
         return 0;
     }
@@ -141,7 +170,7 @@ void raft_send_commit(struct raft_driver *d)
             raft_match_index(r, server->id, &match) != 0 || match != commit) {
             continue;
         }
-        struct peer *peer = peer_of(d, server->id);
+        struct peer *peer = raft_peer(d, server->id);
         if (!peer || peer->pushed >= commit) {
             continue;
         }

@@ -72,7 +72,7 @@ static void on_send(void *self, const struct raft_message *m)
     b->sent[b->sent_count++] = s;
 }
 
-static const struct raft_wire_ops wire = {on_send};
+static const struct raft_wire_ops wire = {.send = on_send};
 static const struct raft_driver_ops ops = {on_wake, on_fatal, on_trace};
 
 static void boot(struct driver_bed *b)

@@ -103,9 +103,17 @@ static int snapshot_load(void *self, uint64_t index, struct consensus_source *so
     return 0;
 }
 
-static const struct consensus_ops ops = {on_commit,      on_entry_end, on_reject,
-                                         on_wake,        on_fatal,     snapshot_begin,
-                                         snapshot_write, snapshot_end, snapshot_load};
+static const struct consensus_ops ops = {
+    .on_commit = on_commit,
+    .on_entry_end = on_entry_end,
+    .on_reject = on_reject,
+    .on_wake = on_wake,
+    .on_fatal = on_fatal,
+    .snapshot_begin = snapshot_begin,
+    .snapshot_write = snapshot_write,
+    .snapshot_end = snapshot_end,
+    .snapshot_load = snapshot_load,
+};
 
 static void remove_tree(const char *dir)
 {

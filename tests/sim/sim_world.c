@@ -187,7 +187,7 @@ static void on_fatal(void *self, const struct fail *why)
     sim_fail(n->world, "node %llu: %s", (unsigned long long)n->id, fail_text(why));
 }
 
-static const struct raft_wire_ops wire_ops = {on_send};
+static const struct raft_wire_ops wire_ops = {.send = on_send};
 static const struct raft_driver_ops driver_ops = {on_wake, on_fatal, NULL};
 
 void sim_boot(struct sim_node *n)

@@ -46,8 +46,13 @@ static struct consensus_state fake_state(const struct consensus *c)
     return (struct consensus_state){.term = 11};
 }
 
-static const struct consensus_impl impl = {fake_destroy, fake_propose, fake_turn, fake_deadline,
-                                           fake_state};
+static const struct consensus_impl impl = {
+    .destroy = fake_destroy,
+    .propose = fake_propose,
+    .turn = fake_turn,
+    .deadline = fake_deadline,
+    .state = fake_state,
+};
 
 static void test_calls__go_to_the_log_behind(void **state)
 {
@@ -77,10 +82,23 @@ static void test_propose__too_large__never_reaches_a_log(void **state)
     mem_free(big);
 }
 
+static void test_members__log_without_a_wire__has_none_and_refuses_changes(void **state)
+{
+    (void)state;
+    struct fail fail = {0};
+    struct consensus_member member = {0};
+    struct consensus log = {&impl};
+    consensus_receive(&log, 2, SPAN("whatever"));
+    assert_int_equal(consensus_members(&log, &member, 1), 0);
+    assert_int_equal(consensus_change(&log, CONSENSUS_ADD, 2, "two:9849", &fail), E_CONFLICT);
+    assert_int_equal(consensus_transfer(&log, 2, &fail), E_INVALID);
+}
+
 int main(void)
 {
     thread_become(THREAD_CORE, "core");
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_members__log_without_a_wire__has_none_and_refuses_changes),
         cmocka_unit_test(test_calls__go_to_the_log_behind),
         cmocka_unit_test(test_propose__too_large__never_reaches_a_log),
     };
