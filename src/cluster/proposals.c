@@ -40,6 +40,9 @@ struct proposals {
     uint64_t sent_ms; /* when something was sent or applied last: a silent leader is asked again */
     bool progressed;  /* since the last turn */
     bool is_up;
+    uint64_t up_next_ms; /* when the up is proposed (again) */
+    unsigned up_kind;
+    struct buf *up; /* its envelope */
 };
 
 static void put_u64(char *at, uint64_t n)
@@ -53,6 +56,15 @@ static uint64_t get_u64(const char *at)
     uint64_t n = 0;
     memcpy(&n, at, sizeof(n));
     return le64toh(n);
+}
+
+static void write_head(char *at, uint64_t owner, uint64_t epoch, uint64_t prev, uint64_t seq)
+{
+    at[0] = VERSION;
+    put_u64(at + 1, owner);
+    put_u64(at + 9, epoch);
+    put_u64(at + 17, prev);
+    put_u64(at + 25, seq);
 }
 
 static void put_u32(char *at, uint32_t n)
@@ -130,7 +142,31 @@ void proposals_destroy(struct proposals *p)
         forget(p, p->first);
         p->ops.reject(p->self, cookie, &why);
     }
+    buf_unref(p->up);
     mem_free(p);
+}
+
+static struct buf *envelope_of(uint64_t owner, uint64_t epoch, struct span op)
+{
+    char *bytes = mem_alloc(PROPOSALS_ENVELOPE + op.len);
+    write_head(bytes, owner, epoch, 0, 0);
+    if (op.len) {
+        memcpy(bytes + PROPOSALS_ENVELOPE, op.data, op.len);
+    }
+    return buf_take(bytes, PROPOSALS_ENVELOPE + op.len);
+}
+
+struct buf *proposals_unnumbered(struct span op)
+{
+    return envelope_of(0, 0, op);
+}
+
+void proposals_set_up(struct proposals *p, unsigned kind, struct span op)
+{
+    buf_unref(p->up);
+    p->up = envelope_of(p->owner, p->epoch, op);
+    p->up_kind = kind;
+    p->up_next_ms = 0;
 }
 
 int proposals_add(struct proposals *p, unsigned kind, struct span op, void *cookie, struct now now,
@@ -148,12 +184,8 @@ int proposals_add(struct proposals *p, unsigned kind, struct span op, void *cook
     e->cookie = cookie;
     e->kind = kind;
     e->len = PROPOSALS_ENVELOPE + op.len;
-    e->envelope[0] = VERSION;
-    put_u64(e->envelope + 1, p->owner);
-    put_u64(e->envelope + 9, p->epoch);
-    set_prev(e, p->tail);
+    write_head(e->envelope, p->owner, p->epoch, p->tail, e->seq);
     p->tail = e->seq;
-    put_u64(e->envelope + 25, e->seq);
     if (op.len) {
         memcpy(e->envelope + PROPOSALS_ENVELOPE, op.data, op.len);
     }
@@ -195,14 +227,30 @@ static void rewind_to_first(struct proposals *p, struct now now)
 void proposals_on_leader(struct proposals *p, uint64_t leader, struct now now)
 {
     p->leader = leader;
+    p->up_next_ms = 0;
     rewind_to_first(p, now);
 }
 
 void proposals_on_link(struct proposals *p, uint64_t peer, struct now now)
 {
     if (peer == p->leader) {
+        p->up_next_ms = 0;
         rewind_to_first(p, now);
     }
+}
+
+void proposals_reborn(struct proposals *p, uint64_t epoch, struct now now)
+{
+    ASSERT(epoch > p->epoch);
+    p->epoch = epoch;
+    p->is_up = false;
+    uint64_t prev = 0;
+    for (struct pending *e = p->first; e; e = e->next) {
+        write_head(e->envelope, p->owner, epoch, prev, e->seq);
+        prev = e->seq;
+    }
+    p->tail = prev;
+    rewind_to_first(p, now);
 }
 
 void proposals_on_up(struct proposals *p, struct now now)
@@ -212,6 +260,15 @@ void proposals_on_up(struct proposals *p, struct now now)
 }
 
 /* ---------------------------------------------------------------- what the log says */
+
+uint64_t proposals_seq(const struct proposals *p, struct span envelope)
+{
+    if (envelope.len < PROPOSALS_ENVELOPE || get_u64(envelope.data + 1) != p->owner ||
+        get_u64(envelope.data + 9) != p->epoch) {
+        return 0;
+    }
+    return get_u64(envelope.data + 25);
+}
 
 int proposals_open(struct proposals *p, struct owners *owners, struct span envelope,
                    struct proposal *ret, struct fail *fail)
@@ -228,8 +285,11 @@ int proposals_open(struct proposals *p, struct owners *owners, struct span envel
         .owner = owner,
         .epoch = epoch,
         .op = span_of(envelope.data + PROPOSALS_ENVELOPE, envelope.len - PROPOSALS_ENVELOPE),
-        .verdict = owners_take(owners, owner, epoch, prev, seq),
+        .verdict = seq ? owners_take(owners, owner, epoch, prev, seq) : OWNERS_TAKE,
     };
+    if (seq == 0) {
+        return 0;
+    }
     if (owner != p->owner || epoch != p->epoch) {
         return 0;
     }
@@ -342,9 +402,34 @@ static void send_frames(struct proposals *p, struct now now)
     }
 }
 
+/* Begin this node's epoch in the log, until it has. */
+static void propose_up(struct proposals *p, struct now now)
+{
+    if (!p->up || now.mono_ms < p->up_next_ms) {
+        return;
+    }
+    p->up_next_ms = now.mono_ms + PROPOSALS_RETRY_MS;
+    struct span up = buf_span(p->up);
+    if (p->leader == p->owner) {
+        struct fail why = {0};
+        (void)!p->ops.propose(p->self, p->up_kind, up, &why); /* it comes again */
+        return;
+    }
+    char *frame = mem_alloc(1 + ITEM_HEAD + up.len);
+    frame[0] = VERSION;
+    frame[1] = (char)p->up_kind;
+    put_u32(frame + 2, (uint32_t)up.len);
+    memcpy(frame + 1 + ITEM_HEAD, up.data, up.len);
+    (void)p->ops.send(p->self, p->leader, buf_take(frame, 1 + ITEM_HEAD + up.len));
+}
+
 void proposals_turn(struct proposals *p, struct now now)
 {
-    if (!p->is_up || p->leader == 0) {
+    if (p->leader == 0) {
+        return;
+    }
+    if (!p->is_up) {
+        propose_up(p, now);
         return;
     }
     if (p->progressed) {
@@ -364,10 +449,14 @@ void proposals_turn(struct proposals *p, struct now now)
 
 uint64_t proposals_deadline(const struct proposals *p)
 {
-    if (!p->is_up || p->leader == 0 || p->leader == p->owner || p->count == 0) {
+    if (p->leader == 0) {
         return UINT64_MAX;
     }
-    return p->sent_ms + PROPOSALS_RETRY_MS;
+    if (!p->is_up) {
+        return p->up ? p->up_next_ms : UINT64_MAX;
+    }
+    bool waits = p->leader != p->owner && p->count > 0;
+    return waits ? p->sent_ms + PROPOSALS_RETRY_MS : UINT64_MAX;
 }
 
 bool proposals_receive(struct proposals *p, struct span frame, bool *ret_bad)

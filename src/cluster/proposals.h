@@ -5,7 +5,8 @@
  * when the leader changes or the link was broken they go again from the first one on. owners.h
  * makes sure that each is applied once.
  *
- * Until the log has taken this node's OWNER_UP (its epoch) operations wait here.
+ * Until the log has taken this node's OWNER_UP (its epoch) operations wait here: the up of
+ * proposals_set_up is proposed again and again until proposals_on_up.
  * Nobody leads: they wait. What that means for a client is its feature's affair (registrations are
  * shown from an overlay, config writes are refused): proposals_wait_ms tells for how long.
  *
@@ -57,6 +58,18 @@ struct proposals *proposals_create(uint64_t owner, uint64_t epoch, const struct 
 /* What waits is rejected (E_CLOSED). NULL is fine. */
 void proposals_destroy(struct proposals *p);
 
+/* What begins this node's epoch (cluster_op.h), proposed until proposals_on_up. It has no number:
+ * proposals_open takes it always. Copied. */
+void proposals_set_up(struct proposals *p, unsigned kind, struct span op);
+
+/* The epoch is over (given up by the leader, or not above the known one): another begins; what
+ * waits goes with it, in its order. proposals_set_up follows. */
+void proposals_reborn(struct proposals *p, uint64_t epoch, struct now now);
+
+/* An envelope without a number, of owner 0 and epoch 0: what only a leader proposes, about others.
+ */
+MUST_USE struct buf *proposals_unnumbered(struct span op);
+
 /* Take an operation (copied). cookie: handed back when it is applied here; may be NULL.
  * E_LIMIT  as many or as much as may wait do */
 MUST_USE int proposals_add(struct proposals *p, unsigned kind, struct span op, void *cookie,
@@ -82,8 +95,12 @@ struct proposal {
     enum owners_verdict verdict;
 };
 
+/* The number of an envelope of this node's present life; 0: of another, or none. For the cookies of
+ * the log below. */
+uint64_t proposals_seq(const struct proposals *p, struct span envelope);
+
 /* Open a committed envelope, judge it against owners, and give the cookie back if it is ours and
- * taken (or was taken before without us noticing, which cannot be: asserted by tests).
+ * taken.
  * E_PARSE  not an envelope */
 MUST_USE int proposals_open(struct proposals *p, struct owners *owners, struct span envelope,
                             struct proposal *ret, struct fail *fail);

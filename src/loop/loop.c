@@ -22,6 +22,7 @@ struct loop {
     void *self;
     uint64_t due_ms; /* what the timer is set to, monotonic; NEVER when it is not */
     bool is_left;    /* the last turn is done */
+    bool is_paused;
     atomic_bool is_stopping;
 };
 
@@ -86,6 +87,8 @@ static void turn(struct loop *l, bool is_timed)
     }
     if (atomic_load(&l->is_stopping)) {
         l->is_left = true;
+        uv_stop(&l->uv);
+    } else if (l->is_paused) {
         uv_stop(&l->uv);
     }
 }
@@ -154,11 +157,18 @@ void loop_destroy(struct loop *l, void (*drop)(void *self, struct mail *take_mai
     mem_free(l);
 }
 
-void loop_run(struct loop *l)
+bool loop_run(struct loop *l)
 {
     /* The first turn needs no message: it learns the first time at which something is due. */
+    l->is_paused = false;
     arm(l, 0, 0);
     (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+    return !l->is_left;
+}
+
+void loop_pause(struct loop *l)
+{
+    l->is_paused = true;
 }
 
 void loop_wake(struct loop *l)

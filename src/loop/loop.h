@@ -12,6 +12,7 @@
 #ifndef NACRE_LOOP_LOOP_H
 #define NACRE_LOOP_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/clock.h"
@@ -39,9 +40,13 @@ MUST_USE int loop_create(const struct loop_ops *ops, void *self, struct loop **r
  * returned. */
 void loop_destroy(struct loop *l, void (*drop)(void *self, struct mail *take_mail));
 
-/* Run until loop_stop. The calling thread becomes the loop's. Begins with a turn, which needs no
- * message. */
-void loop_run(struct loop *l);
+/* Run until loop_stop (false) or loop_pause (true; call it again to go on). The calling thread
+ * becomes the loop's. Begins with a turn, which needs no message. */
+bool loop_run(struct loop *l);
+
+/* Leave loop_run after the current turn, for what must be done outside of libuv's callbacks. What
+ * arrives meanwhile waits. The loop's thread. */
+void loop_pause(struct loop *l);
 
 /* Leave loop_run after the current turn. Any thread. */
 void loop_stop(struct loop *l);

@@ -355,6 +355,87 @@ static void test_receive__malformed__is_bad_and_changes_nothing(void **state)
     mem_free(w);
 }
 
+static void test_up__is_proposed_until_the_log_has_it(void **state)
+{
+    (void)state;
+    struct world *w = mem_alloc(sizeof(*w));
+    struct fail fail = {0};
+    memset(w, 0, sizeof(*w));
+    w->now.mono_ms = 1000;
+    for (size_t i = 0; i < NODES; i++) {
+        struct node *n = &w->nodes[i];
+        n->world = w;
+        n->id = i + 1;
+        n->p = proposals_create(n->id, 5, &ops, n);
+        proposals_set_up(n->p, 9, SPAN("up"));
+    }
+    give(&w->nodes[1]);
+    lead(w, 1);
+    proposals_turn(w->nodes[1].p, w->now);
+    proposals_turn(w->nodes[1].p, w->now); /* not again at once */
+    assert_int_equal(w->log_len, 1);
+    assert_true(proposals_deadline(w->nodes[1].p) == 1000 + PROPOSALS_RETRY_MS);
+    w->now.mono_ms += PROPOSALS_RETRY_MS;
+    proposals_turn(w->nodes[1].p, w->now);
+    assert_int_equal(w->log_len, 2);
+    struct proposal got = {0};
+    struct owners *owners = &w->nodes[1].owners;
+    assert_int_equal(proposals_open(w->nodes[1].p, owners, buf_span(w->log[0]), &got, &fail), 0);
+    assert_int_equal(got.verdict, OWNERS_TAKE);
+    assert_true(got.owner == 2 && got.epoch == 5);
+    assert_true(span_eq(got.op, SPAN("up")));
+    assert_true(owners_up(owners, 2, 5));
+    proposals_on_up(w->nodes[1].p, w->now);
+    proposals_turn(w->nodes[1].p, w->now);
+    assert_int_equal(w->log_len, 3);
+    assert_true(proposals_seq(w->nodes[1].p, buf_span(w->log[2])) == 1);
+    assert_true(proposals_seq(w->nodes[0].p, buf_span(w->log[2])) == 0);
+    struct buf *other = proposals_unnumbered(SPAN("x"));
+    assert_int_equal(proposals_open(w->nodes[1].p, owners, buf_span(other), &got, &fail), 0);
+    assert_int_equal(got.verdict, OWNERS_TAKE);
+    buf_unref(other);
+    end(w);
+    mem_free(w);
+}
+
+static void test_reborn__what_waits_goes_with_the_new_epoch_in_its_order(void **state)
+{
+    (void)state;
+    struct world *w = mem_alloc(sizeof(*w));
+    begin(w, 1);
+    struct node *n = &w->nodes[0];
+    for (int i = 0; i < 5; i++) {
+        give(n);
+    }
+    lead(w, 1);
+    proposals_turn(n->p, w->now);
+    w->committed = 2;
+    apply(n);
+    /* The leader gave this life up after two of five. */
+    for (size_t k = 0; k < NODES; k++) {
+        assert_true(owners_expire(&w->nodes[k].owners, 1, 1));
+        assert_true(owners_up(&w->nodes[k].owners, 1, 2));
+    }
+    proposals_reborn(n->p, 2, w->now);
+    proposals_on_up(n->p, w->now);
+    w->committed = w->log_len;
+    for (; n->applied < w->committed; n->applied++) {
+        struct proposal got = {0};
+        struct fail fail = {0};
+        assert_int_equal(
+            proposals_open(n->p, &n->owners, buf_span(w->log[n->applied]), &got, &fail), 0);
+        assert_int_equal(got.verdict, OWNERS_STALE); /* the rest, under the old epoch */
+    }
+    proposals_turn(n->p, w->now);
+    w->committed = w->log_len;
+    apply(n);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(n->told[i], 'y');
+    }
+    end(w);
+    mem_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +444,8 @@ int main(void)
         cmocka_unit_test(test_wait__nobody_leads__is_told),
         cmocka_unit_test(test_reject__by_the_log_later__the_rest_goes_on),
         cmocka_unit_test(test_receive__malformed__is_bad_and_changes_nothing),
+        cmocka_unit_test(test_up__is_proposed_until_the_log_has_it),
+        cmocka_unit_test(test_reborn__what_waits_goes_with_the_new_epoch_in_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,8 +32,9 @@ struct owner {
     unsigned turns;
     unsigned mails_in_turn;
     unsigned mails_in_turn_max;
-    unsigned stop_after_mails; /* 0: never */
-    unsigned stop_after_turns; /* 0: never */
+    unsigned stop_after_mails;  /* 0: never */
+    unsigned stop_after_turns;  /* 0: never */
+    unsigned pause_after_mails; /* 0: never */
     unsigned dropped;
     unsigned next[POSTERS];
     uint64_t first_turn_ms;
@@ -50,6 +51,9 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
     o->next[letter->from]++;
     o->mails++;
     o->mails_in_turn++;
+    if (o->mails == o->pause_after_mails) {
+        loop_pause(o->loop);
+    }
     if (o->mails == o->stop_after_mails) {
         loop_stop(o->loop);
     }
@@ -245,6 +249,26 @@ static void test_loop_stop__from_another_thread__leaves_run(void **state)
     end(&o);
 }
 
+static void test_loop_pause__goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct owner o = {.wait_ms = UINT64_MAX, .pause_after_mails = 2, .stop_after_mails = 4};
+    begin(&o);
+    struct letter *letters = letters_create(0, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(loop_post(o.loop, &letters[i].mail), 0);
+    }
+    assert_true(loop_run(o.loop));
+    assert_int_equal(o.mails, 2);
+    for (unsigned i = 2; i < 4; i++) {
+        assert_int_equal(loop_post(o.loop, &letters[i].mail), 0); /* nothing is refused meanwhile */
+    }
+    assert_false(loop_run(o.loop));
+    assert_int_equal(o.mails, 4);
+    end(&o);
+    mem_free(letters);
+}
+
 static void test_loop_stop__before_run__leaves_run(void **state)
 {
     (void)state;
@@ -394,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_loop__wanted_time_has_passed__turns_again_at_once),
         cmocka_unit_test(test_loop_run__begins_with_a_turn),
         cmocka_unit_test(test_loop_stop__from_another_thread__leaves_run),
+        cmocka_unit_test(test_loop_pause__goes_on_where_it_was),
         cmocka_unit_test(test_loop_stop__before_run__leaves_run),
         cmocka_unit_test(test_loop_post__after_stop__is_refused),
         cmocka_unit_test(test_loop_destroy__what_still_waits__is_dropped_in_order),
