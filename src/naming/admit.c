@@ -7,6 +7,8 @@
 #include "base/assert.h"
 #include "base/thread.h"
 #include "naming/naming_op.h"
+#include "naming/overlay.h"
+#include "naming/restore.h"
 #include "naming/state.h"
 
 /* "group@@name" of a printable name. */
@@ -25,6 +27,13 @@ static struct service *find_existing(struct naming *n, const struct service_name
 {
     struct service *s = service_find(n, name);
     return s && s->exists ? s : NULL;
+}
+
+/* What this node has applied is all there is. One of several may not have applied what another one
+ * has answered already: it refuses nothing because of it, apply does. */
+static bool knows_all(const struct naming *n)
+{
+    return n->options.self == 0;
 }
 
 static int propose(struct naming_op *op, struct api_call *waiting, struct now now,
@@ -123,6 +132,18 @@ static int check_kind(const struct service *s, const struct naming_publish *p, s
                                         : "register ephemeral");
 }
 
+/* What the client wants from now on, should it have to be put back (restore.h). */
+static void note_proposed(struct naming *n, const struct naming_op *op, struct now now)
+{
+    struct client *c = client_find(n, op->client);
+    struct service *s = c ? service_find(n, &op->service) : NULL;
+    struct publication *p = s ? publication_find(c, s) : NULL;
+    if (p) {
+        p->is_leaving = op->instances_count == 0;
+    }
+    restore_drop(n, op, now);
+}
+
 /* The client of the connection; NULL when it has none or has no more. */
 static struct client *client_here(struct naming *n, uint64_t conn)
 {
@@ -138,7 +159,7 @@ int admit_publish(struct naming *n, const struct naming_publish *p, struct api_c
     ASSERT(p->batch || p->count == 1);
     int err = check_members(p, fail);
     struct service *s = find_existing(n, &p->service);
-    if (!err) {
+    if (!err && knows_all(n)) {
         err = check_kind(s, p, fail);
     }
     if (err) {
@@ -168,6 +189,9 @@ int admit_publish(struct naming *n, const struct naming_publish *p, struct api_c
         c->proposed = true;
     }
     struct publication *had = c && s ? publication_find(c, s) : NULL;
+    if (next == API_LATER) {
+        note_proposed(n, &op, now);
+    }
     if (next == API_LATER && p->kind == CLIENT_HTTP && had) {
         had->beat_ms =
             now.mono_ms; /* it was heard of: it must not expire while this is on its way */
@@ -192,37 +216,11 @@ int admit_unpublish(struct naming *n, const struct naming_unpublish *u, struct a
         .client_kind = u->kind,
         .reason = u->reason,
     };
-    return propose(&op, waiting, now, out, fail);
-}
-
-static int check_patched(const struct service *s, const struct naming_overlay *o, struct fail *fail)
-{
-    if (!s || s->shown_count == 0) {
-        return fail_set_codes(fail, E_NOT_FOUND, 404, V2_RESOURCE_NOT_FOUND,
-                              "no ips found for cluster %.*s in service " GROUPED,
-                              SPAN_ARG(o->cluster), GROUPED_ARG(&o->service));
+    int next = propose(&op, waiting, now, out, fail);
+    if (next == API_LATER) {
+        note_proposed(n, &op, now);
     }
-    const struct instance_slot *slot = instance_slot_find(s, o->ip, o->port, o->cluster);
-    if (!slot || !slot->newest) {
-        return fail_set_codes(fail, E_NOT_FOUND, 404, V2_RESOURCE_NOT_FOUND,
-                              "no matched ip found!");
-    }
-    return 0;
-}
-
-/* Nacos shows its service object, whose flag and revision are those of the request. */
-static int check_put(const struct service *s, const struct naming_overlay *o, struct fail *fail)
-{
-    if (s) {
-        return 0;
-    }
-    const struct service_name *name = &o->service;
-    return fail_set_codes(fail, E_INVALID, 400, V2_INSTANCE_ERROR,
-                          "service not found, namespace: %.*s, service: "
-                          "Service{namespace='%.*s', group='%.*s', name='%.*s', ephemeral=true, "
-                          "revision=0}",
-                          SPAN_ARG(name->namespace_id), SPAN_ARG(name->namespace_id),
-                          SPAN_ARG(name->group), SPAN_ARG(name->name));
+    return next;
 }
 
 int admit_overlay(struct naming *n, const struct naming_overlay *o, struct api_call *waiting,
@@ -232,11 +230,6 @@ int admit_overlay(struct naming *n, const struct naming_overlay *o, struct api_c
     if (o->has_weight && !(o->weight >= 0.0 && o->weight <= INSTANCE_WEIGHT_MAX)) {
         return fail_set_codes(fail, E_INVALID, 400, V2_WEIGHT_ERROR,
                               "instance format invalid: The weights range from 0.0 to 10000.0");
-    }
-    const struct service *s = find_existing(n, &o->service);
-    int err = o->patch ? check_patched(s, o, fail) : check_put(s, o, fail);
-    if (err) {
-        return err;
     }
     bool keep_metadata = o->patch && !o->has_metadata;
     struct naming_op op = {
@@ -252,7 +245,12 @@ int admit_overlay(struct naming *n, const struct naming_overlay *o, struct api_c
         .merge_metadata = keep_metadata,
         .metadata = keep_metadata ? NULL : o->metadata,
         .metadata_count = keep_metadata ? 0 : o->metadata_count,
+        .must_exist = o->patch,
     };
+    int err = knows_all(n) ? overlay_check(find_existing(n, &o->service), &op, fail) : 0;
+    if (err) {
+        return err;
+    }
     return propose(&op, waiting, now, out, fail);
 }
 
@@ -268,12 +266,12 @@ int admit_service_put(struct naming *n, const struct naming_service_put *p,
 {
     ASSERT_ON(THREAD_CORE);
     const struct service *s = find_existing(n, &p->service);
-    if (p->create && s) {
+    if (knows_all(n) && p->create && s) {
         return fail_set_codes(fail, E_INVALID, 400, V2_SERVICE_ALREADY_EXIST,
                               "specified service " GROUPED " already exists!",
                               GROUPED_ARG(&p->service));
     }
-    if (!p->create && !s) {
+    if (knows_all(n) && !p->create && !s) {
         return service_missing(&p->service, fail);
     }
     if (p->create && n->service_count >= NAMING_SERVICES_MAX) {
@@ -299,10 +297,10 @@ int admit_service_remove(struct naming *n, const struct service_name *service,
 {
     ASSERT_ON(THREAD_CORE);
     const struct service *s = find_existing(n, service);
-    if (!s) {
+    if (knows_all(n) && !s) {
         return service_missing(service, fail);
     }
-    if (s->publication_count > 0) {
+    if (knows_all(n) && s->publication_count > 0) {
         return fail_set_codes(fail, E_INVALID, 400, V2_SERVICE_DELETE_FAILURE,
                               "Service " GROUPED
                               " is not empty, can't be delete. Please unregister instance first",

@@ -1,8 +1,9 @@
 /* Admit: a request, on the node that took it, becomes an operation for the log, or is refused with
  * the reason.
  *
- * Checks names, limits and the state as it is; apply checks again what other nodes may have changed
- * meanwhile.
+ * Checks names, limits and, on a server that is alone, the state as it is; apply checks it again.
+ * One of several nodes proposes whatever its state says: another one may have answered a change
+ * that is not applied here yet. Only limits are judged by it, which are not exact then.
  *
  * Thread:  core only.
  * Return:  API_LATER (the operation is proposed and waiting is answered by naming_commit),

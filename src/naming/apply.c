@@ -2,6 +2,7 @@
 #include "naming/apply.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "api/v2_codes.h"
 #include "base/assert.h"
@@ -201,6 +202,7 @@ static void publication_remove(struct naming *n, struct publication *p, enum rem
     HASH_DELETE(hh, c->publications, p);
     c->publication_count--;
     c->updated_ms = op->time_ms;
+    c->owner = c->publication_count > 0 ? c->owner : 0;
     if (p->service_prev) {
         p->service_prev->service_next = p->service_next;
     } else {
@@ -296,6 +298,8 @@ static int apply_publish(struct naming *n, const struct naming_op *op, struct ch
     }
     struct client *c = client_obtain(n, op->client, op->client_kind);
     changes->client = c;
+    changes->moved = c->owner != op->owner || c->publication_count == 0;
+    c->owner = c->kind == CLIENT_PERSISTENT ? 0 : op->owner;
     c->updated_ms = op->time_ms;
     struct publication *p = publication_obtain(c, s);
     p->batch = op->batch;
@@ -315,32 +319,78 @@ static int apply_publish(struct naming *n, const struct naming_op *op, struct ch
     return 0;
 }
 
+/* What a node knows from watching a client (it is silent, its connection is closed) counts only
+ * while the client is its own: it may have moved to another node, which hears of it. Owner 0 is a
+ * server that is or was alone. */
+static bool may_judge(const struct naming_op *op, const struct client *c)
+{
+    return op->owner == 0 || c->owner == 0 || c->owner == op->owner;
+}
+
 static int apply_unpublish(struct naming *n, const struct naming_op *op, struct changes *changes)
 {
     struct client *c = client_find(n, op->client);
     struct service *s = service_find(n, &op->service);
     struct publication *p = c && s ? publication_find(c, s) : NULL;
-    if (p) {
+    if (p && (op->reason != REMOVAL_BEAT_EXPIRED || may_judge(op, c))) {
         changes->client = c;
         publication_remove(n, p, op->reason, op, changes);
     }
     return 0;
 }
 
-static int apply_client_gone(struct naming *n, const struct naming_op *op, struct changes *changes)
+static void remove_all(struct naming *n, struct client *c, const struct naming_op *op,
+                       struct changes *changes)
 {
-    struct client *c = client_find(n, op->client);
-    if (!c) {
-        return 0;
-    }
-    changes->client = c;
     struct publication *p = NULL;
     struct publication *next = NULL;
     HASH_ITER(hh, c->publications, p, next)
     {
         publication_remove(n, p, op->reason, op, changes);
     }
+}
+
+static int apply_client_gone(struct naming *n, const struct naming_op *op, struct changes *changes)
+{
+    struct client *c = client_find(n, op->client);
+    if (!c || !may_judge(op, c)) {
+        return 0;
+    }
+    changes->client = c;
+    remove_all(n, c, op, changes);
     return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct client *x = *(struct client *const *)a;
+    const struct client *y = *(struct client *const *)b;
+    return span_cmp(span_of(x->id, x->id_len), span_of(y->id, y->id_len));
+}
+
+void naming_apply_owner_gone(struct naming *n, uint64_t owner, int64_t time_ms,
+                             struct changes *changes)
+{
+    ASSERT_ON(THREAD_CORE);
+    struct naming_op op = {
+        .kind = NAMING_OP_CLIENT_GONE,
+        .time_ms = time_ms > 0 ? time_ms : 1, /* 0 would say of an overlay that it is in use */
+        .owner = owner,
+        .reason = REMOVAL_OWNER_LOST,
+    };
+    struct client **list = mem_alloc((HASH_COUNT(n->clients) + 1) * sizeof(struct client *));
+    size_t count = 0;
+    for (struct client *c = n->clients; c; c = c->hh.next) {
+        if (c->owner == owner && c->publication_count > 0 && c->kind != CLIENT_PERSISTENT) {
+            list[count++] = c;
+        }
+    }
+    qsort(list, count, sizeof(struct client *), by_id);
+    for (size_t i = 0; i < count; i++) {
+        remove_all(n, list[i], &op, changes);
+    }
+    changes->gone = list;
+    changes->gone_count = count;
 }
 
 static void set_health(struct service *s, struct entry *e, bool healthy)
@@ -364,6 +414,7 @@ static int apply_health(struct naming *n, const struct naming_op *op, struct cha
     struct service *s = service_find(n, &op->service);
     struct publication *p = c && s ? publication_find(c, s) : NULL;
     bool changed = false;
+    p = p && may_judge(op, c) ? p : NULL;
     for (struct entry *e = p ? p->entries : NULL; e; e = e->next) {
         if (e->published->healthy != op->healthy) {
             set_health(s, e, op->healthy);
@@ -388,20 +439,20 @@ static int apply_overlay(struct naming *n, const struct naming_op *op, struct ch
                          struct fail *fail)
 {
     struct service *s = service_find(n, &op->service);
-    if (!s || !s->exists) {
-        return op->remove
-                   ? 0
-                   : fail_set_codes(fail, E_INVALID, 400, V2_INSTANCE_ERROR,
-                                    "service not found, namespace: %.*s, service: %.*s@@%.*s",
-                                    SPAN_ARG(op->service.namespace_id), SPAN_ARG(op->service.group),
-                                    SPAN_ARG(op->service.name));
+    s = s && s->exists ? s : NULL;
+    if (op->remove && !s) {
+        return 0;
+    }
+    int err = op->remove ? 0 : overlay_check(s, op, fail);
+    if (err) {
+        return err;
     }
     if (op->remove) {
         overlay_drop(s, op);
         return 0;
     }
     struct instance_slot *slot = NULL;
-    int err = overlay_put(s, op, &slot, fail);
+    err = overlay_put(s, op, &slot, fail);
     if (err) {
         return err;
     }
@@ -456,7 +507,8 @@ static int apply_service_remove(struct naming *n, const struct naming_op *op,
                                     SPAN_ARG(s->grouped))
                    : 0;
     }
-    if (!op->is_explicit && s->has_record) {
+    bool is_seen = op->seen_revision == 0 || op->seen_revision == s->revision;
+    if (!op->is_explicit && (s->has_record || !is_seen)) {
         return 0;
     }
     touch(s, op, changes);
@@ -483,6 +535,8 @@ int naming_apply(struct naming *n, const struct naming_op *op, struct changes *c
         return apply_service_put(n, op, changes, fail);
     case NAMING_OP_SERVICE_REMOVE:
         return apply_service_remove(n, op, changes, fail);
+    case NAMING_OP_FENCE:
+        return 0;
     }
     return 0;
 }
@@ -504,5 +558,9 @@ void changes_close(struct naming *n, struct changes *changes)
     if (changes->client) {
         client_release(n, changes->client);
     }
+    for (size_t i = 0; i < changes->gone_count; i++) {
+        client_release(n, changes->gone[i]);
+    }
+    mem_free(changes->gone);
     *changes = (struct changes){0};
 }

@@ -27,7 +27,10 @@ struct changes {
     size_t removed_count, removed_cap;
     struct service *created; /* made by this operation, or NULL */
     struct client *client;   /* of the operation, or NULL; closing frees it if nothing holds it */
-    bool unhealthy;          /* a HEALTH operation made something unhealthy */
+    struct client **gone;    /* of a lost owner, sorted by id; freed likewise */
+    size_t gone_count;
+    bool unhealthy; /* a HEALTH operation made something unhealthy */
+    bool moved; /* a PUBLISH brought the client to this owner, from another one or from nowhere */
 };
 
 /* Apply op (decoded, or passed by naming_op_check). Returns 0, or the reason why it had no effect,
@@ -40,6 +43,12 @@ struct changes {
  * E_LIMIT    an overlay would carry more metadata than NAMING_OP_METADATA_BYTES_MAX */
 int naming_apply(struct naming *n, const struct naming_op *op, struct changes *changes,
                  struct fail *fail);
+
+/* An owner is lost (naming_owner_gone): what its connection and HTTP clients publish goes, client
+ * by client in the order of their ids: the lists that entries leave keep one order on every node.
+ */
+void naming_apply_owner_gone(struct naming *n, uint64_t owner, int64_t time_ms,
+                             struct changes *changes);
 
 /* Clear the touched marks, drop the references; services and the client that nothing holds any more
  * are freed here. */

@@ -8,15 +8,15 @@
 
 #include "base/assert.h"
 #include "base/thread.h"
+#include "naming/beat_peer.h"
 #include "naming/naming_op.h"
+#include "naming/restore.h"
 
 #define KEY_INTERVAL "preserved.heart.beat.interval"
 #define KEY_TIMEOUT "preserved.heart.beat.timeout"
 #define KEY_DELETE "preserved.ip.delete.timeout"
 #define KEY_CHECK "enableClientBeat"
 
-/* An operation that the log lost is proposed again after this. */
-#define BEAT_PROPOSED_MS 5000
 /* Times from metadata are cut to this (about 31 years), so that sums of them cannot overflow. */
 #define BEAT_MILLIS_MAX INT64_C(1000000000000)
 
@@ -26,6 +26,7 @@ enum beat_proposed {
     BEAT_PROPOSED_UNHEALTHY,
     BEAT_PROPOSED_HEALTHY,
     BEAT_PROPOSED_REMOVE,
+    BEAT_PROPOSED_PUBLISH, /* taken over from another node */
 };
 
 /* When something happens to a publication that is not heard of again; DEADLINE_NONE: never. */
@@ -71,6 +72,9 @@ static struct beat_times times(const struct naming *n, const struct publication 
 void beat_changed(struct naming *n, struct publication *p)
 {
     ASSERT_ON(THREAD_CORE);
+    if (!client_is_watched(n, p->client)) {
+        return;
+    }
     struct beat_times t = times(n, p);
     uint64_t at_ms = t.unhealthy_ms < t.remove_ms ? t.unhealthy_ms : t.remove_ms;
     if (at_ms == DEADLINE_NONE) {
@@ -94,11 +98,14 @@ static void propose(struct naming *n, struct publication *p, enum beat_proposed 
     };
     outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(&op), NULL);
     p->beat_proposed = (int)what;
-    deadline_set(&n->beats, &p->beat, now.mono_ms + BEAT_PROPOSED_MS);
+    deadline_set(&n->beats, &p->beat, now.mono_ms + naming_retry_ms(n));
 }
 
-static void heard(struct naming *n, struct publication *p, struct now now, struct outbox *out)
+void beat_heard(struct naming *n, struct publication *p, struct now now, struct outbox *out)
 {
+    if (p->beat_proposed == BEAT_PROPOSED_REMOVE) {
+        return; /* too late: its client is told so by the next answer, and registers again */
+    }
     p->beat_ms = now.mono_ms;
     bool healthy = p->entries->effective->healthy;
     if (p->beat_proposed == BEAT_PROPOSED_UNHEALTHY ||
@@ -117,6 +124,39 @@ static struct publication *find(struct naming *n, const struct naming_beat *b)
     return going ? NULL : p;
 }
 
+/* Its node is lost: what it publishes is published once more, through this one. */
+static void take_over(struct naming *n, struct publication *p, struct now now, struct outbox *out)
+{
+    if (p->beat_proposed != BEAT_PROPOSED_NONE) {
+        return;
+    }
+    struct arena arena;
+    struct naming_op op = {0};
+    arena_init(&arena, NAMING_OP_ARENA_MAX);
+    publication_as_op(p, &arena, now, &op);
+    outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(&op), NULL);
+    arena_close(&arena);
+    p->beat_proposed = BEAT_PROPOSED_PUBLISH;
+    deadline_set(&n->beats, &p->beat, now.mono_ms + naming_retry_ms(n));
+    atomic_fetch_add_explicit(&n->counters.taken_over, 1, memory_order_relaxed);
+}
+
+/* A beat of an instance that is there, on whatever node it came in. */
+static void take_known(struct naming *n, struct publication *p, struct now now, struct outbox *out)
+{
+    uint64_t owner = p->client->owner;
+    if (client_is_watched(n, p->client)) {
+        beat_heard(n, p, now, out);
+    }
+    if (n->options.self == 0 || owner == n->options.self) {
+        return;
+    }
+    bool is_told = owner != 0 && !naming_owner_is_lost(n, owner) && beat_peer_tell(n, p);
+    if (!is_told) {
+        take_over(n, p, now, out);
+    }
+}
+
 int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting, struct now now,
               struct outbox *out, struct fail *fail)
 {
@@ -125,7 +165,7 @@ int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting,
     const int64_t interval_ms = n->options.beat_interval_ms;
     struct publication *p = find(n, b);
     if (p) {
-        heard(n, p, now, out);
+        take_known(n, p, now, out);
         b->answer.code = BEAT_OK;
         b->answer.interval_ms = millis(p->entries->effective, KEY_INTERVAL, interval_ms);
         return API_ANSWERED;
@@ -152,6 +192,12 @@ void beat_watch(struct naming *n, struct publication *p, struct now now)
 {
     ASSERT_ON(THREAD_CORE);
     ASSERT(p->client->kind == CLIENT_HTTP);
+    if (!client_is_watched(n, p->client)) {
+        beat_forget(n, p);
+        p->beat_proposed = BEAT_PROPOSED_NONE;
+        p->beat_ms = 0;
+        return;
+    }
     p->beat_ms = now.mono_ms;
     p->beat_proposed = BEAT_PROPOSED_NONE;
     beat_changed(n, p);
@@ -159,6 +205,9 @@ void beat_watch(struct naming *n, struct publication *p, struct now now)
 
 void beat_health_applied(struct naming *n, struct publication *p, bool healthy)
 {
+    if (!client_is_watched(n, p->client)) {
+        return;
+    }
     if (p->beat_proposed == (healthy ? BEAT_PROPOSED_HEALTHY : BEAT_PROPOSED_UNHEALTHY)) {
         p->beat_proposed = BEAT_PROPOSED_NONE;
         beat_changed(n, p);
@@ -174,6 +223,9 @@ static void check(struct naming *n, struct publication *p, struct now now, struc
 {
     struct beat_times t = times(n, p);
     p->beat_proposed = BEAT_PROPOSED_NONE;
+    if (!client_is_watched(n, p->client)) {
+        return;
+    }
     if (now.mono_ms >= t.remove_ms) {
         propose(n, p, BEAT_PROPOSED_REMOVE, now, out);
         return;

@@ -1,8 +1,8 @@
 /* Beats of 1.x HTTP clients: instances that live by being heard of.
  *
- * This node watches what HTTP clients published through it: silent for the timeout they turn
- * unhealthy, for the delete timeout they go. Both are operations for the log; the watching is this
- * node's own.
+ * The node that an HTTP client published through last watches it: silent for the timeout it turns
+ * unhealthy, for the delete timeout it goes. Both are operations for the log; the watching is that
+ * node's own. Other nodes that receive a beat tell it (beat_peer.h).
  *
  * Thread:  core only.
  * Source:  semantics.md 1.11; http-api.md 4.1 (beat), 6.1. Checks happen when due, not every 5 s.
@@ -41,7 +41,11 @@ struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID
 int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting, struct now now,
               struct outbox *out, struct fail *fail);
 
-/* A publication of an HTTP client was applied: watch it (or watch it anew). */
+/* It is heard of, by this node, which watches it. */
+void beat_heard(struct naming *n, struct publication *p, struct now now, struct outbox *out);
+
+/* A publication of an HTTP client was applied, or its client moved: watch it (or watch it anew), or
+ * leave it alone from now on when another node does. */
 void beat_watch(struct naming *n, struct publication *p, struct now now);
 
 /* Its metadata changed (an overlay): its times may be others now. */

@@ -21,7 +21,8 @@ static bool is_old(const struct naming *n, int64_t since_ms, uint32_t age_ms, st
     return now.wall_ms - since_ms >= (int64_t)age_ms && now.mono_ms >= n->clean_from_ms + age_ms;
 }
 
-/* Apply looks again: who registers meanwhile keeps the service. */
+/* Apply looks again: whoever registers meanwhile, or did so and is not applied here yet, keeps the
+ * service. */
 static void clean_service(const struct naming *n, const struct service *s, struct now now,
                           struct outbox *out)
 {
@@ -29,7 +30,8 @@ static void clean_service(const struct naming *n, const struct service *s, struc
         !is_old(n, s->updated_ms, n->options.empty_service_ms, now)) {
         return;
     }
-    struct naming_op op = {.kind = NAMING_OP_SERVICE_REMOVE, .service = s->name};
+    struct naming_op op = {
+        .kind = NAMING_OP_SERVICE_REMOVE, .service = s->name, .seen_revision = s->revision};
     propose(&op, now, out);
 }
 
@@ -45,7 +47,10 @@ static void clean_overlays(const struct naming *n, const struct service *s, stru
             !is_old(n, o->unused_since_ms, n->options.overlay_expire_ms, now)) {
             continue;
         }
-        struct naming_op op = {.kind = NAMING_OP_OVERLAY, .service = s->name, .remove = true};
+        struct naming_op op = {.kind = NAMING_OP_OVERLAY,
+                               .service = s->name,
+                               .remove = true,
+                               .seen_ms = o->unused_since_ms};
         instance_slot_address(slot, &op.ip, &op.port, &op.cluster);
         propose(&op, now, out);
     }

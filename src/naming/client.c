@@ -28,6 +28,11 @@ struct client *client_obtain(struct naming *n, struct span id, enum client_kind 
     return c;
 }
 
+bool client_is_watched(const struct naming *n, const struct client *c)
+{
+    return n->options.self == 0 || c->owner == 0 || c->owner == n->options.self;
+}
+
 struct client *client_of_conn(struct naming *n, uint64_t conn)
 {
     struct client *c = NULL;

@@ -9,14 +9,14 @@
 #include "naming/admit.h"
 #include "naming/apply.h"
 #include "naming/beat.h"
+#include "naming/beat_peer.h"
 #include "naming/clean.h"
 #include "naming/naming_op.h"
 #include "naming/push.h"
 #include "naming/react.h"
+#include "naming/restore.h"
 #include "naming/state.h"
 
-/* ClientGone that did not come back from the log is proposed again after this. */
-#define GONE_RETRY_MS 5000
 /* Clients that end in one turn: all that do not come back after a restart are due at once, and the
  * log takes a limited number of operations at a time. */
 #define GONE_BATCH 1000
@@ -60,6 +60,8 @@ void naming_destroy(struct naming *n)
         return;
     }
     push_state_free(n, NULL);
+    restore_close(n);
+    beat_peer_close(n);
     struct client *c = NULL;
     struct client *next = NULL;
     HASH_ITER(hh_conn, n->by_conn, c, next)
@@ -111,7 +113,7 @@ static void propose_gone(struct naming *n, struct client *c, struct now now, str
     };
     outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(&op), NULL);
     c->gone = true;
-    deadline_set(&n->gones, &c->gone_due, now.mono_ms + GONE_RETRY_MS);
+    deadline_set(&n->gones, &c->gone_due, now.mono_ms + naming_retry_ms(n));
 }
 
 void naming_conn_closed(struct naming *n, uint64_t conn, enum removal_reason reason, struct now now,
@@ -149,12 +151,18 @@ static void refuse_damaged(struct naming *n, struct api_call *waiting, const str
     dispatch_fail(waiting, &fail, out);
 }
 
-/* The log may commit a registration of an earlier life when this one is served already. */
+/* The log may commit a registration of an earlier life when this one is served already; or one of
+ * another node, for a client that was awaited here. */
 static void await_absent(struct naming *n, const struct naming_op *op, struct now now)
 {
     struct client *c = client_find(n, op->client);
-    if (c && c->kind == CLIENT_CONNECTION && c->conn == 0) {
+    if (!c || c->kind != CLIENT_CONNECTION || c->conn != 0) {
+        return;
+    }
+    if (client_is_watched(n, c)) {
         naming_await(n, c, now);
+    } else {
+        deadline_clear(&n->gones, &c->gone_due);
     }
 }
 
@@ -163,7 +171,7 @@ static void commit(struct naming *n, const struct naming_op *op, struct api_call
 {
     bool gone = op->kind == NAMING_OP_CLIENT_GONE;
     struct client *c = gone ? client_find(n, op->client) : NULL;
-    if (c && c->gone) {
+    if (c && c->gone && op->owner == n->options.self) {
         detach(n, c); /* apply frees it with the last publication */
     }
     struct changes changes = {0};
@@ -176,13 +184,17 @@ static void commit(struct naming *n, const struct naming_op *op, struct api_call
     if (c) {
         client_release(n, c);
     }
-    if (op->kind == NAMING_OP_PUBLISH && !n->is_replaying) {
+    if (n->is_replaying) {
+        return;
+    }
+    if (op->kind == NAMING_OP_PUBLISH) {
         await_absent(n, op, now);
     }
+    restore_committed(n, op, now);
 }
 
-void naming_commit(struct naming *n, struct span bytes, struct api_call *waiting, struct now now,
-                   struct outbox *out)
+void naming_commit(struct naming *n, struct span bytes, uint64_t owner, struct api_call *waiting,
+                   struct now now, struct outbox *out)
 {
     ASSERT_ON(THREAD_CORE);
     struct arena arena;
@@ -191,6 +203,7 @@ void naming_commit(struct naming *n, struct span bytes, struct api_call *waiting
     struct fail fail = {0};
     n->replayed += n->is_replaying;
     if (naming_op_decode(bytes, &arena, &op, &fail) == 0) {
+        op.owner = owner;
         commit(n, &op, waiting, now, out);
     } else {
         refuse_damaged(n, waiting, &fail, out);
@@ -202,7 +215,10 @@ static void gone_turn(struct naming *n, struct now now, struct outbox *out)
 {
     struct deadline *d = NULL;
     for (int i = 0; i < GONE_BATCH && (d = deadlines_pop(&n->gones, now.mono_ms)); i++) {
-        propose_gone(n, CONTAINER_OF(d, struct client, gone_due), now, out);
+        struct client *c = CONTAINER_OF(d, struct client, gone_due);
+        if (c->gone || client_is_watched(n, c)) {
+            propose_gone(n, c, now, out);
+        }
     }
 }
 
@@ -213,7 +229,9 @@ void naming_turn(struct naming *n, struct now now, struct outbox *out)
     if (n->is_replaying) {
         return;
     }
+    beat_peer_turn(n, out);
     gone_turn(n, now, out);
+    restore_turn(n, now, out);
     beat_turn(n, now, out);
     clean_turn(n, now, out);
     push_turn(n, now, out);
@@ -225,7 +243,7 @@ uint64_t naming_deadline(const struct naming *n)
         return UINT64_MAX;
     }
     const uint64_t all[] = {push_deadline(n), beat_deadline(n), clean_deadline(n),
-                            deadlines_next(&n->gones)};
+                            restore_deadline(n), deadlines_next(&n->gones)};
     uint64_t next = all[0];
     for (size_t i = 1; i < ARRAY_LEN(all); i++) {
         next = all[i] < next ? all[i] : next;

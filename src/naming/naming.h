@@ -16,6 +16,8 @@
 #include "api/call.h"
 #include "api/outbox.h"
 #include "base/clock.h"
+#include "base/fail.h"
+#include "base/macros.h"
 #include "base/span.h"
 #include "view/view.h"
 #include "wire/ack.h"
@@ -36,7 +38,8 @@ enum client_kind {
     X(REMOVAL_BEAT_EXPIRED, 5, "no beat in time")                                                  \
     X(REMOVAL_HTTP_DEREGISTERED, 6, "deregistered over HTTP")                                      \
     X(REMOVAL_EJECTED, 7, "its connection was ended by this server")                               \
-    X(REMOVAL_NOT_BACK, 8, "its client did not come back after the server restarted")
+    X(REMOVAL_NOT_BACK, 8, "its client did not come back after the server restarted")              \
+    X(REMOVAL_OWNER_LOST, 9, "its server was lost")
 
 enum removal_reason {
 #define X(name, number, text) name = number,
@@ -55,6 +58,7 @@ const char *removal_text(enum removal_reason reason);
 /* Plain data, milliseconds. Defaults in node/options.c are those of Nacos unless COMPAT says
  * otherwise. */
 struct naming_options {
+    uint64_t self;                /* this node's number; 0: it is alone */
     uint32_t push_window_ms;      /* changes that follow a push within this are merged */
     uint32_t push_window_max_ms;  /* the window grows to this under load */
     uint32_t push_ack_timeout_ms; /* 5000 */
@@ -86,6 +90,11 @@ struct naming_counters {
     atomic_ulong push_cost_max_ms;
     atomic_ulong bad_ops; /* unknown or damaged operations that became no-ops */
     atomic_ulong beats;
+    atomic_ulong beats_told;   /* to the node that owns the instance */
+    atomic_ulong beats_heard;  /* from other nodes */
+    atomic_ulong beats_untold; /* no room: their clients beat again */
+    atomic_ulong taken_over;   /* publications of HTTP clients whose node is lost */
+    atomic_ulong restored;     /* publications put back after this node was given up */
 };
 
 struct naming;
@@ -138,10 +147,38 @@ void naming_conn_closed(struct naming *n, uint64_t conn, enum removal_reason rea
 /* An ack for one of our pushes (others are ignored). */
 void naming_ack(struct naming *n, uint64_t conn, const struct ack *ack, struct now now);
 
-/* A committed operation. waiting: the call of this node that proposed it, or NULL; answered here
- * (into out). */
-void naming_commit(struct naming *n, struct span op, struct api_call *waiting, struct now now,
-                   struct outbox *out);
+/* A committed operation. owner: the number of the node that proposed it, as the log's envelope has
+ * it, the same on every node; 0: a server that is alone. waiting: the call of this node that
+ * proposed it, or NULL; answered here (into out).
+ *
+ * What is published for a connection or an HTTP client makes owner the client's owner: the node
+ * that watches it and ends it. */
+void naming_commit(struct naming *n, struct span op, uint64_t owner, struct api_call *waiting,
+                   struct now now, struct outbox *out);
+
+/* The log says that a node is lost (OWNER_EXPIRE; called on every node at the same place of the
+ * log): its connection and HTTP clients go with REMOVAL_OWNER_LOST, those that moved to another
+ * node stay. time_ms: wall time of that entry. One pass over all clients, and what the lost ones
+ * publish.
+ *
+ * owner is this node and it is served (it was cut off and is back): what clients that are still
+ * attached here publish is put back through the log, unless they change it first, and their
+ * subscribers here are not told in between. Proposals of before must stand before later ones (or be
+ * rejected), and later ones must carry an epoch that the log takes. */
+void naming_owner_gone(struct naming *n, uint64_t owner, int64_t time_ms, struct now now,
+                       struct outbox *out);
+
+/* What this node knows by itself of another one, at most NAMING_LOST_MAX of them: while it is lost,
+ * an HTTP client of it that beats here is taken over, by a publication through the log. Beyond the
+ * limit a lost node counts as alive. Not replicated. */
+#define NAMING_LOST_MAX 64
+void naming_owner_lost(struct naming *n, uint64_t owner, bool is_lost);
+
+/* A frame PEER_NAMING of another node: beats that it received for HTTP clients of this node. Those
+ * of clients that are not (any more) this node's are passed over.
+ * E_PARSE  it is none: what and where; nothing of it counted */
+MUST_USE int naming_receive(struct naming *n, struct span frame, struct now now, struct outbox *out,
+                            struct fail *fail);
 
 /* End of a core turn: pushes that are due leave. */
 void naming_turn(struct naming *n, struct now now, struct outbox *out);

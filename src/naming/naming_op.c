@@ -67,6 +67,8 @@ static struct buf *encode_overlay(const struct naming_op *op, Nacre__NamingOp m,
     o.has_enabled = op->has_enabled;
     o.enabled = op->enabled;
     o.merge_metadata = op->merge_metadata;
+    o.must_exist = op->must_exist;
+    o.seen_ms = op->seen_ms;
     o.n_metadata = op->metadata_count;
     o.metadata = naming_pack_pairs(op->metadata, op->metadata_count, &arena);
     ProtobufCBinaryData *gone =
@@ -143,8 +145,18 @@ static struct buf *encode_service_remove(const struct naming_op *op, Nacre__Nami
     Nacre__ServiceRemove r = NACRE__SERVICE_REMOVE__INIT;
     r.service = name;
     r.explicit_ = op->is_explicit;
+    r.seen_revision = op->seen_revision;
     m.op_case = NACRE__NAMING_OP__OP_SERVICE_REMOVE;
     m.service_remove = &r;
+    return pack(&m);
+}
+
+static struct buf *encode_fence(const struct naming_op *op, Nacre__NamingOp m)
+{
+    Nacre__Fence f = NACRE__FENCE__INIT;
+    f.number = op->fence;
+    m.op_case = NACRE__NAMING_OP__OP_FENCE;
+    m.fence = &f;
     return pack(&m);
 }
 
@@ -169,6 +181,8 @@ struct buf *naming_op_encode(const struct naming_op *op)
         return encode_service_put(op, m, &name);
     case NAMING_OP_SERVICE_REMOVE:
         return encode_service_remove(op, m, &name);
+    case NAMING_OP_FENCE:
+        return encode_fence(op, m);
     }
     ASSERT(!"a kind outside the enum");
     return NULL;
@@ -276,7 +290,8 @@ int naming_op_check(const struct naming_op *op, struct fail *fail)
         return fail_set(fail, E_INVALID, "time: expected milliseconds since 1970, got %lld",
                         (long long)op->time_ms);
     }
-    int err = op->kind == NAMING_OP_CLIENT_GONE ? 0 : name_check(&op->service, fail);
+    bool has_service = op->kind != NAMING_OP_CLIENT_GONE && op->kind != NAMING_OP_FENCE;
+    int err = has_service ? name_check(&op->service, fail) : 0;
     if (err) {
         return err;
     }
@@ -294,6 +309,7 @@ int naming_op_check(const struct naming_op *op, struct fail *fail)
     case NAMING_OP_SERVICE_PUT:
         return check_service_put(op, fail);
     case NAMING_OP_SERVICE_REMOVE:
+    case NAMING_OP_FENCE:
         return 0;
     }
     return fail_set(fail, E_INVALID, "operation: kind %d is unknown", (int)op->kind);
@@ -346,6 +362,8 @@ static int decode_overlay(const Nacre__Overlay *o, struct arena *arena, struct n
     ret->has_enabled = o->has_enabled;
     ret->enabled = o->enabled;
     ret->merge_metadata = o->merge_metadata;
+    ret->must_exist = o->must_exist;
+    ret->seen_ms = o->seen_ms;
     ret->metadata = naming_unpack_pairs(o->metadata, o->n_metadata, arena);
     ret->metadata_count = o->n_metadata;
     struct span *gone = arena_try(arena, (o->n_metadata_remove + 1) * sizeof(*gone));
@@ -418,6 +436,10 @@ static int decode_kind(const Nacre__NamingOp *m, struct arena *arena, struct nam
         return decode_service_put(m->service_put, arena, ret, fail);
     case NACRE__NAMING_OP__OP_SERVICE_REMOVE:
         ret->is_explicit = m->service_remove->explicit_;
+        ret->seen_revision = m->service_remove->seen_revision;
+        return 0;
+    case NACRE__NAMING_OP__OP_FENCE:
+        ret->fence = m->fence->number;
         return 0;
     default:
         return damaged(fail, "a kind that this version does not know");

@@ -29,6 +29,7 @@ enum naming_op_kind {
     NAMING_OP_OVERLAY = 14,
     NAMING_OP_SERVICE_PUT = 15,
     NAMING_OP_SERVICE_REMOVE = 16,
+    NAMING_OP_FENCE = 17,
 };
 
 /* One operation, decoded. Spans live in the request's arena (to encode) or the decoding arena.
@@ -37,6 +38,7 @@ struct naming_op {
     enum naming_op_kind kind;
     enum client_kind client_kind;
     int64_t time_ms;
+    uint64_t owner; /* whose operation it is: the log's envelope says it, not these bytes */
     struct service_name service;
     struct span client;
     const struct instance_data *instances;
@@ -47,9 +49,12 @@ struct naming_op {
     bool healthy;
     bool create;
     bool is_explicit;
+    uint64_t seen_revision; /* 0: any */
     /* overlay */
     bool remove;
     bool has_weight, has_enabled, enabled, merge_metadata;
+    bool must_exist;
+    int64_t seen_ms; /* 0: any */
     uint16_t port;
     double weight;
     struct span ip;
@@ -61,6 +66,7 @@ struct naming_op {
     /* service record */
     double protect_threshold;
     struct span selector;
+    uint64_t fence;
 };
 
 /* Pack; one reference. */

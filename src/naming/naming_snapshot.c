@@ -23,6 +23,7 @@ struct snap_client {
     struct span id;
     enum client_kind kind;
     int64_t updated_ms;
+    uint64_t owner;
 };
 
 struct snap_removal {
@@ -120,7 +121,7 @@ static void collect_clients(struct naming_snapshot *snap, struct naming *n)
         }
         c->mark = (uint32_t)snap->client_count;
         snap->clients[snap->client_count++] = (struct snap_client){
-            keep(&snap->arena, span_of(c->id, c->id_len)), c->kind, c->updated_ms};
+            keep(&snap->arena, span_of(c->id, c->id_len)), c->kind, c->updated_ms, c->owner};
     }
 }
 
@@ -362,6 +363,7 @@ static int write_clients(struct writer *w)
             items[i].id = naming_pack_span(w->clients[at]->id);
             items[i].kind = (uint32_t)w->clients[at]->kind;
             items[i].updated_ms = w->clients[at]->updated_ms;
+            items[i].owner = w->clients[at]->owner;
             m.clients[i] = &items[i];
         }
         err = put_message(w, NACRE__SNAPSHOT_KIND__CLIENTS, &m.base);

@@ -14,6 +14,7 @@
 #include "naming/naming_snapshot.h"
 #include "naming/overlay.h"
 #include "naming/push.h"
+#include "naming/restore.h"
 #include "naming/state.h"
 #include "naming_snapshot.pb-c.h"
 
@@ -79,7 +80,11 @@ static int load_client(struct loader *l, const Nacre__SnapshotClient *m)
         return damaged(l, "client %.*s is of kind %d here, not %u", SPAN_ARG(id), (int)c->kind,
                        m->kind);
     }
+    if (m->owner != 0 && c->kind == CLIENT_PERSISTENT) {
+        return damaged(l, "client %.*s is persistent and has an owner", SPAN_ARG(id));
+    }
     c->updated_ms = m->updated_ms;
+    c->owner = m->owner;
     l->clients = more(l->clients, l->client_count, &l->client_cap);
     l->clients[l->client_count++] = c;
     c->mark = (uint32_t)l->client_count;
@@ -511,7 +516,7 @@ static void drop_services(struct naming *n, struct now now)
         if (!n->is_replaying) {
             view_remove(n->view, span_of(s->key, s->key_len));
         }
-        if (s->subscriber_count > 0 && !n->is_replaying) {
+        if (s->subscriber_count > 0 && !n->is_replaying && !restore_holds(n, s)) {
             push_changed(n, s, now);
         }
         (void)service_release(n, s);
@@ -524,10 +529,12 @@ int naming_snapshot_load(struct naming *n, const struct byte_source *source, str
     ASSERT(n->is_replaying || thread_kind() == THREAD_CORE);
     struct loader l = {.n = n, .source = source, .fail = fail};
     arena_init(&l.arena, LOAD_ARENA_MAX);
+    restore_begin(n, now);
     naming_forget(n);
     int err = load_messages(&l);
     if (!err) {
         drop_services(n, now);
+        restore_review(n, now);
     }
     if (!err && !n->is_replaying) {
         struct naming_recovery figures = {0};

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/v2_codes.h"
 #include "base/mem.h"
 
 /* Published pairs with the overlay's put over them. */
@@ -116,6 +117,40 @@ static int overlay_metadata(const struct overlay *o, const struct naming_op *op,
     return 0;
 }
 
+static int check_instance(const struct service *s, const struct naming_op *op, struct fail *fail)
+{
+    if (!s || s->shown_count == 0) {
+        return fail_set_codes(fail, E_NOT_FOUND, 404, V2_RESOURCE_NOT_FOUND,
+                              "no ips found for cluster %.*s in service %.*s@@%.*s",
+                              SPAN_ARG(op->cluster), SPAN_ARG(op->service.group),
+                              SPAN_ARG(op->service.name));
+    }
+    const struct instance_slot *slot = instance_slot_find(s, op->ip, op->port, op->cluster);
+    if (!slot || !slot->newest) {
+        return fail_set_codes(fail, E_NOT_FOUND, 404, V2_RESOURCE_NOT_FOUND,
+                              "no matched ip found!");
+    }
+    return 0;
+}
+
+int overlay_check(const struct service *s, const struct naming_op *op, struct fail *fail)
+{
+    if (op->must_exist) {
+        return check_instance(s, op, fail);
+    }
+    if (s) {
+        return 0;
+    }
+    /* Nacos shows its service object, whose flag and revision are those of the request. */
+    const struct service_name *name = &op->service;
+    return fail_set_codes(fail, E_INVALID, 400, V2_INSTANCE_ERROR,
+                          "service not found, namespace: %.*s, service: "
+                          "Service{namespace='%.*s', group='%.*s', name='%.*s', ephemeral=true, "
+                          "revision=0}",
+                          SPAN_ARG(name->namespace_id), SPAN_ARG(name->namespace_id),
+                          SPAN_ARG(name->group), SPAN_ARG(name->name));
+}
+
 int overlay_put(struct service *s, const struct naming_op *op, struct instance_slot **ret_slot,
                 struct fail *fail)
 {
@@ -154,6 +189,9 @@ void overlay_drop(struct service *s, const struct naming_op *op)
 {
     struct instance_slot *slot = instance_slot_find(s, op->ip, op->port, op->cluster);
     if (!slot || !slot->overlay || slot->newest) {
+        return;
+    }
+    if (op->seen_ms != 0 && op->seen_ms != slot->overlay->unused_since_ms) {
         return;
     }
     mem_free(slot->overlay->metadata);

@@ -20,12 +20,18 @@ MUST_USE struct instance *overlay_effective(const struct service *s, struct inst
 /* Pairs and their texts in one block for mem_free; NULL for none. */
 struct instance_pair *overlay_pairs_copy(const struct instance_pair *pairs, size_t count);
 
+/* Whether op (not a removal) may be set over s, NULL when the service does not exist. For admit and
+ * apply: the same words.
+ * E_NOT_FOUND  must_exist and nobody publishes the instance   E_INVALID  no such service (v2 21004)
+ */
+MUST_USE int overlay_check(const struct service *s, const struct naming_op *op, struct fail *fail);
+
 /* Set or change the overlay that op names. The caller settles the slot's newest entry. E_LIMIT: too
  * much metadata; nothing changed. */
 MUST_USE int overlay_put(struct service *s, const struct naming_op *op,
                          struct instance_slot **ret_slot, struct fail *fail);
 
-/* The cleaner's removal: only while nothing uses the overlay. */
+/* The cleaner's removal: only while nothing uses the overlay, and nothing did since seen_ms. */
 void overlay_drop(struct service *s, const struct naming_op *op);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/thread.h"
 #include "naming/beat.h"
 #include "naming/push.h"
+#include "naming/restore.h"
 
 /* Removals of one operation that get a line each; a large batch that goes must not flood the log.
  */
@@ -24,7 +25,7 @@ static void service_changed(struct naming *n, struct service *s, struct now now)
     } else {
         view_remove(n->view, key_of(s));
     }
-    if (s->subscriber_count > 0) {
+    if (s->subscriber_count > 0 && !restore_holds(n, s)) {
         push_changed(n, s, now);
     }
 }
@@ -99,15 +100,32 @@ static void overlay_applied(struct naming *n, const struct naming_op *op)
     }
 }
 
-static void follow_beats(struct naming *n, const struct naming_op *op, struct now now)
+/* A client that moved is watched, or left alone, with all that it publishes. */
+static void publish_applied(struct naming *n, const struct naming_applied *a, struct now now)
 {
+    const struct client *c = a->changes->client;
+    if (c->kind != CLIENT_HTTP) {
+        return;
+    }
+    if (a->changes->moved) {
+        for (struct publication *p = c->publications; p; p = p->hh.next) {
+            beat_watch(n, p, now);
+        }
+        return;
+    }
+    struct publication *p = http_publication(n, a->op, a->op->client);
+    if (p) {
+        beat_watch(n, p, now);
+    }
+}
+
+static void follow_beats(struct naming *n, const struct naming_applied *a, struct now now)
+{
+    const struct naming_op *op = a->op;
     struct publication *p = NULL;
     switch (op->kind) {
     case NAMING_OP_PUBLISH:
-        p = op->client_kind == CLIENT_HTTP ? http_publication(n, op, op->client) : NULL;
-        if (p) {
-            beat_watch(n, p, now);
-        }
+        publish_applied(n, a, now);
         break;
     case NAMING_OP_HEALTH:
         p = http_publication(n, op, op->client);
@@ -122,6 +140,7 @@ static void follow_beats(struct naming *n, const struct naming_op *op, struct no
     case NAMING_OP_CLIENT_GONE:
     case NAMING_OP_SERVICE_PUT:
     case NAMING_OP_SERVICE_REMOVE:
+    case NAMING_OP_FENCE:
         break;
     }
 }
@@ -147,7 +166,7 @@ static void follow(struct naming *n, const struct naming_applied *a, struct now 
     if (a->err != 0) {
         return;
     }
-    follow_beats(n, a->op, now);
+    follow_beats(n, a, now);
     if (a->op->kind == NAMING_OP_PUBLISH) {
         atomic_fetch_add_explicit(&n->counters.registrations, 1, memory_order_relaxed);
     }

@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "naming/beat.h"
 #include "naming/push.h"
+#include "naming/restore.h"
 #include "naming/state.h"
 
 void naming_replay(struct naming *n)
@@ -25,6 +26,14 @@ void naming_await(struct naming *n, struct client *c, struct now now)
     deadline_set(&n->gones, &c->gone_due, now.mono_ms + n->options.restart_grace_ms);
 }
 
+/* Another node watches it. What this one has proposed for a connection of its own goes on. */
+static void leave(struct naming *n, struct client *c)
+{
+    if (c->conn == 0) {
+        deadline_clear(&n->gones, &c->gone_due);
+    }
+}
+
 static void show_services(struct naming *n, struct now now)
 {
     for (struct service *s = n->services; s; s = s->hh.next) {
@@ -33,7 +42,7 @@ static void show_services(struct naming *n, struct now now)
         }
         s->stale = true;
         view_spoil(n->view, span_of(s->key, s->key_len));
-        if (s->subscriber_count > 0) {
+        if (s->subscriber_count > 0 && !restore_holds(n, s)) {
             push_changed(n, s, now);
         }
     }
@@ -45,6 +54,10 @@ void naming_watch(struct naming *n, struct now now, struct naming_recovery *ret)
     ASSERT(!n->is_replaying);
     show_services(n, now);
     for (struct client *c = n->clients; c; c = c->hh.next) {
+        if (!client_is_watched(n, c)) {
+            leave(n, c);
+            continue;
+        }
         if (c->kind == CLIENT_CONNECTION && c->conn == 0) {
             naming_await(n, c, now);
             ret->awaited_clients++;

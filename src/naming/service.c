@@ -379,6 +379,7 @@ static void publications_clear(struct naming *n)
             entries_free(n, p);
         }
         c->mark = 0;
+        c->owner = 0;
         (void)client_release(n, c);
     }
     for (struct service *s = n->services; s; s = s->hh.next) {
@@ -548,6 +549,8 @@ static size_t check_clients(const struct naming *n)
         ASSERT(found == c);
         ASSERT(HASH_COUNT(c->publications) == c->publication_count);
         ASSERT(c->publication_count > 0 || c->subscription_count > 0 || c->conn != 0);
+        ASSERT(c->owner == 0 || c->publication_count > 0);
+        ASSERT(c->owner == 0 || c->kind != CLIENT_PERSISTENT);
         publications += c->publication_count;
         attached += c->conn != 0;
         counts[c->kind]++;

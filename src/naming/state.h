@@ -81,14 +81,18 @@ struct publication {
     struct entry *entries;
     size_t count;
     bool batch;
+    bool is_leaving; /* this node's own: its client has asked for its end */
     uint32_t mark;   /* while a snapshot is collected: place in the service */
     int64_t time_ms; /* of the operation */
     struct publication *service_prev, *service_next; /* service->publications */
     UT_hash_handle hh; /* in client->publications, by service pointer */
     /* this node's own: an HTTP client's life (beat.h) */
     struct deadline beat;
-    uint64_t beat_ms;  /* monotonic time of the last beat */
+    uint64_t beat_ms;  /* monotonic time of the last beat; of a client that another node watches:
+                          when this one last tried to take it over */
     int beat_proposed; /* enum beat_proposed: what is on its way through the log (beat.c) */
+    uint64_t
+        told_turn; /* its client's owner hears of a beat at the end of this turn (beat_peer.c) */
 };
 
 /* A removal that is remembered with its reason. */
@@ -132,7 +136,8 @@ struct service {
     struct service *touched_next;
     struct subscription *subscribers; /* list */
     size_t subscriber_count;
-    struct push_state *push;   /* push.h; NULL until the first subscriber */
+    struct push_state *push; /* push.h; NULL until the first subscriber */
+    size_t restores;         /* publications that are to be put back: until then it is not pushed */
     struct group_names *group; /* of an existing one */
     size_t group_at;           /* index in group->list */
 };
@@ -146,6 +151,8 @@ struct client {
     struct publication *publications; /* uthash by service pointer */
     size_t publication_count;
     int64_t updated_ms;
+    uint64_t owner;    /* the node of its last publication, which watches it; 0: persistent, of a
+                          server that was alone, or it publishes nothing */
     UT_hash_handle hh; /* in naming->clients, by id */
     /* this node's own: a connection attached to it */
     uint64_t conn; /* key, 0: none here */
@@ -168,6 +175,16 @@ struct group_names {
     UT_hash_handle hh; /* in naming->groups */
     size_t key_len;
     char key[];
+};
+
+/* What is put back after this node was given up: restore.h. */
+struct restores {
+    struct restore *table; /* uthash */
+    struct restore *at;    /* the next one to propose; NULL: all are on their way, or wait */
+    uint64_t fence;        /* number of the last fence */
+    bool is_fenced;        /* it is on its way */
+    uint64_t due_ms;       /* when what is on its way is proposed again; DEADLINE_NONE */
+    uint64_t hold_ms;      /* until when subscribers are not told; DEADLINE_NONE: nobody waits */
 };
 
 struct naming {
@@ -193,8 +210,23 @@ struct naming {
     uint64_t clean_from_ms;     /* monotonic: nothing is older than since then for the cleaner */
     uint64_t request_id;        /* last one drawn for a push */
     struct ack_wait *ack_waits; /* push.h */
-    uint64_t turn;              /* counts naming_turn_end: a value is built at most once a turn */
+    struct peer_beats *peers;   /* beat_peer.h; by number, NAMING_PEERS_MAX of them */
+    size_t peer_count;
+    uint64_t lost[NAMING_LOST_MAX]; /* nodes, as far as this one knows */
+    size_t lost_count;
+    struct restores restores; /* restore.h */
+    uint64_t turn;            /* counts naming_turn_end: a value is built at most once a turn */
 };
+
+/* An operation that the log lost is proposed again after this. On a server that is alone the log
+ * answers or drops it within a turn; among several it waits for a quorum as long as it takes, and
+ * repetitions would only pile up before it. */
+#define NAMING_RETRY_ALONE_MS 5000
+#define NAMING_RETRY_MS 60000
+static inline uint64_t naming_retry_ms(const struct naming *n)
+{
+    return n->options.self == 0 ? NAMING_RETRY_ALONE_MS : NAMING_RETRY_MS;
+}
 
 /* Find by name; NULL when unknown (a service that is only subscribed to is found; look at
  * exists). */
@@ -244,6 +276,9 @@ struct client *client_find(struct naming *n, struct span id);
 /* Find or make. kind counts when it is made; one that is found keeps its own. */
 struct client *client_obtain(struct naming *n, struct span id, enum client_kind kind);
 
+/* This node watches it: it is the owner, or there is none (this server is or was alone). */
+bool client_is_watched(const struct naming *n, const struct client *c);
+
 /* Find the client of a connection; NULL when unknown. */
 struct client *client_of_conn(struct naming *n, uint64_t conn);
 
@@ -254,13 +289,13 @@ bool client_release(struct naming *n, struct client *c);
 /* What the client publishes for the service; NULL when nothing. */
 struct publication *publication_find(const struct client *c, const struct service *s);
 
-/* A connection client whose connection is not here: it is kept for restart_grace_ms and then ends.
- * With one voter every connection is this node's, so such a client is of an earlier life of it. */
+/* A connection client that this node watches and whose connection is not here, so it is of an
+ * earlier life: it is kept for restart_grace_ms and then ends. */
 void naming_await(struct naming *n, struct client *c, struct now now);
 
-/* This node's own half of what was recovered: connection clients that are not here are awaited,
- * beats of HTTP clients expected, services shown in the view, subscribers pushed. Adds to
- * ret's clients. */
+/* This node's own half of what was recovered: connection clients that it watches and that are not
+ * here are awaited, beats of HTTP clients expected, services shown in the view, subscribers pushed.
+ * Adds to ret's clients. */
 void naming_watch(struct naming *n, struct now now, struct naming_recovery *ret);
 
 /* Take away the replicated half of everything, and clients that nothing else holds. Services stay
@@ -270,6 +305,9 @@ void naming_forget(struct naming *n);
 /* Free every service and client. The node's own halves (subscriptions, attached connections) are
  * gone before; pushes and beats are given back through push_state_free and beat_forget. */
 void naming_clear(struct naming *n);
+
+/* naming_owner_lost says so. */
+bool naming_owner_is_lost(const struct naming *n, uint64_t owner);
 
 /* Check every invariant (counts, chains, hashes); aborts on a violation. Tests and simulation. */
 void naming_check(const struct naming *n);

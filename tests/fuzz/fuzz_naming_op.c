@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct span op = span_of(rest.data, len);
         rest = span_of(rest.data + len, rest.len - len);
         check_codec(op);
-        naming_commit(s.naming, op, NULL, s.now, &s.out);
+        naming_commit(s.naming, op, 0, NULL, s.now, &s.out);
         naming_check(s.naming);
         push_check(s.naming);
         story_advance(&s, 200);

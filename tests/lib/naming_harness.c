@@ -78,6 +78,13 @@ void story_end(struct story *s)
         buf_unref(op->op);
         free(op);
     }
+    struct story_frame *frame = NULL;
+    struct story_frame *frame_next = NULL;
+    LL_FOREACH_SAFE(s->frames, frame, frame_next)
+    {
+        buf_unref(frame->bytes);
+        free(frame);
+    }
     struct story_call *call = NULL;
     struct story_call *call_next = NULL;
     LL_FOREACH_SAFE(s->calls, call, call_next)
@@ -128,7 +135,7 @@ struct naming_recovery story_restart(struct story *s, uint64_t away_ms)
     s->naming = naming_create(&options, s->view);
     naming_replay(s->naming);
     for (size_t i = 0; i < s->committed_count; i++) {
-        naming_commit(s->naming, buf_span(s->committed[i]), NULL, s->now, &s->out);
+        naming_commit(s->naming, buf_span(s->committed[i]), options.self, NULL, s->now, &s->out);
         naming_check(s->naming);
     }
     assert_int_equal(s->out.count, 0);
@@ -448,6 +455,19 @@ static void keep_op(struct story *s, struct effect *e)
     LL_APPEND(s->log, entry);
 }
 
+static void keep_frame(struct story *s, const struct effect *e)
+{
+    assert_int_equal(e->u.peer.kind, PEER_NAMING);
+    size_t len = body_len(&e->u.peer.body);
+    char *bytes = mem_alloc(len + 1);
+    body_copy(&e->u.peer.body, bytes);
+    struct story_frame *frame = calloc(1, sizeof(*frame));
+    assert_non_null(frame);
+    frame->node = e->u.peer.node;
+    frame->bytes = buf_take(bytes, len);
+    LL_APPEND(s->frames, frame);
+}
+
 static void read_outbox(struct story *s)
 {
     for (size_t i = 0; i < s->out.count; i++) {
@@ -466,7 +486,8 @@ static void read_outbox(struct story *s)
             keep_op(s, e);
             break;
         case EFFECT_PEER:
-            break; /* told to another node: the test looks at the outbox */
+            keep_frame(s, e);
+            break;
         case EFFECT_TRACE:
             keep_trace(s, buf_span(e->u.trace.text));
             break;
@@ -487,7 +508,8 @@ static void settle(struct story *s)
         s->log = NULL;
         while (entry) {
             struct story_op *next = entry->next;
-            naming_commit(s->naming, buf_span(entry->op), entry->waiting, s->now, &s->out);
+            naming_commit(s->naming, buf_span(entry->op), s->naming->options.self, entry->waiting,
+                          s->now, &s->out);
             naming_check(s->naming);
             keep_committed(s, entry->op);
             free(entry);

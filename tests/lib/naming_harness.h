@@ -46,6 +46,13 @@ struct story_op {
     struct story_op *next;
 };
 
+/* A frame for another node. */
+struct story_frame {
+    uint64_t node;
+    struct buf *bytes;
+    struct story_frame *next;
+};
+
 struct story {
     struct naming *naming;
     struct view *view;
@@ -61,8 +68,9 @@ struct story {
     unsigned messages; /* EFFECT_PUSHes so far */
     struct story_push *pushes;
     struct story_call *calls;
-    char *traces;     /* lines */
-    struct fail fail; /* of the last call that failed */
+    struct story_frame *frames; /* oldest first */
+    char *traces;               /* lines */
+    struct fail fail;           /* of the last call that failed */
 };
 
 /* The options that stories run with; a test changes what it is about. */

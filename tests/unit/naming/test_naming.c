@@ -242,8 +242,8 @@ static void test_commit__damaged__is_counted_and_answered(void **state)
     assert_true(s.calls->answered);
     assert_int_equal(s.calls->call.reply.fail.code, E_INTERNAL);
     assert_int_equal(atomic_load(&naming_counters(s.naming)->bad_ops), 1);
-    naming_commit(s.naming, SPAN(""), NULL, s.now, &s.out);
-    naming_commit(s.naming, SPAN("x"), NULL, s.now, &s.out);
+    naming_commit(s.naming, SPAN(""), 0, NULL, s.now, &s.out);
+    naming_commit(s.naming, SPAN("x"), 0, NULL, s.now, &s.out);
     assert_int_equal(atomic_load(&naming_counters(s.naming)->bad_ops), 3);
     assert_int_equal(s.out.count, 0);
     assert_int_equal(naming_stats(s.naming).services, 0);

@@ -43,7 +43,7 @@ static enum client_kind kind_of(const char *client)
 static void commit(struct story *s, const struct naming_op *op)
 {
     struct buf *bytes = naming_op_encode(op);
-    naming_commit(s->naming, buf_span(bytes), NULL, s->now, &s->out);
+    naming_commit(s->naming, buf_span(bytes), 0, NULL, s->now, &s->out);
     assert_int_equal(atomic_load(&naming_counters(s->naming)->bad_ops), 0);
     outbox_clear(&s->out, 0);
     naming_check(s->naming);
@@ -226,7 +226,7 @@ static void test_large__is_written_in_bounded_pieces(void **state)
         snprintf(id, sizeof(id), "1_10.0.0.1_%d", 100 + c);
         op = publish_op(id, "many", &list[c], 1);
         struct buf *bytes = naming_op_encode(&op);
-        naming_commit(a.naming, buf_span(bytes), NULL, a.now, &a.out);
+        naming_commit(a.naming, buf_span(bytes), 0, NULL, a.now, &a.out);
         outbox_clear(&a.out, 0);
         buf_unref(bytes);
     }
@@ -339,7 +339,7 @@ static void test_collected__is_as_it_was__while_core_goes_on(void **state)
         struct instance_data one = story_instance("10.0.0.1", 80);
         struct naming_op op = publish_op(clients[i % 5], service, &one, 1);
         struct buf *bytes = naming_op_encode(&op);
-        naming_commit(a.naming, buf_span(bytes), NULL, a.now, &a.out);
+        naming_commit(a.naming, buf_span(bytes), 0, NULL, a.now, &a.out);
         outbox_clear(&a.out, 0);
         buf_unref(bytes);
     }

@@ -92,7 +92,7 @@ static void test_replay__damaged_operation__is_counted_and_passed_over(void **st
     struct naming_options options = story_options();
     s.naming = naming_create(&options, s.view);
     naming_replay(s.naming);
-    naming_commit(s.naming, SPAN("no operation"), NULL, s.now, &s.out);
+    naming_commit(s.naming, SPAN("no operation"), 0, NULL, s.now, &s.out);
     struct naming_recovery r = naming_recovered(s.naming, s.now);
     assert_int_equal(r.operations, 1);
     assert_int_equal(atomic_load(&naming_counters(s.naming)->bad_ops), 1);
@@ -330,7 +330,7 @@ static void test_subscriber__during_the_replay__is_told_when_it_is_over(void **s
     assert_int_equal(push_subscribe(s.naming, &want, s.now, NULL), 0);
     s.now.mono_ms += 5000;
     naming_turn(s.naming, s.now, &s.out);
-    naming_commit(s.naming, buf_span(op), NULL, s.now, &s.out);
+    naming_commit(s.naming, buf_span(op), 0, NULL, s.now, &s.out);
     naming_turn(s.naming, s.now, &s.out);
     assert_int_equal(s.out.count, 0);
     (void)naming_recovered(s.naming, s.now);
@@ -353,7 +353,7 @@ static void test_connection__attached_during_the_replay__is_not_awaited(void **s
     struct naming_options options = story_options();
     s.naming = naming_create(&options, s.view);
     naming_replay(s.naming);
-    naming_commit(s.naming, buf_span(op), NULL, s.now, &s.out);
+    naming_commit(s.naming, buf_span(op), 0, NULL, s.now, &s.out);
     naming_conn_open(s.naming, &open, s.now);
     assert_int_equal(naming_recovered(s.naming, s.now).awaited_clients, 0);
     story_advance(&s, 2 * GRACE_MS);
@@ -410,7 +410,7 @@ static void test_registration__of_an_earlier_life_that_comes_late__is_awaited_to
     s.naming = naming_create(&options, s.view);
     naming_replay(s.naming);
     (void)naming_recovered(s.naming, s.now);
-    naming_commit(s.naming, buf_span(op), NULL, s.now, &s.out);
+    naming_commit(s.naming, buf_span(op), 0, NULL, s.now, &s.out);
     story_turn(&s);
     story_advance(&s, GRACE_MS - 1);
     assert_int_equal(story_listed(&s, "a"), 1);
@@ -547,7 +547,7 @@ static void test_replay__ends_before_the_core_runs(void **state)
     struct naming_options options = story_options();
     s.naming = naming_create(&options, s.view);
     naming_replay(s.naming);
-    naming_commit(s.naming, buf_span(s.committed[0]), NULL, s.now, &s.out);
+    naming_commit(s.naming, buf_span(s.committed[0]), 0, NULL, s.now, &s.out);
     thread_become(THREAD_MAIN, "main");
     naming_destroy(s.naming);
     s.naming = NULL;
