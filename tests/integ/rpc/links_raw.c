@@ -5,6 +5,7 @@
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "links_rig.h"
 #include "rpc/links_edge.h"
@@ -18,8 +19,8 @@ struct raw_call {
     grpc_completion_queue *cq;
     grpc_channel *channel;
     grpc_call *call;
-    struct peer_pins *pins;
-    struct peer_check *check;
+    grpc_tls_certificate_verifier_external verifier;
+    atomic_bool saw_server;
     bool is_pending[RAW_OPS];
     bool ok[RAW_OPS];
     bool has_begun;
@@ -70,15 +71,60 @@ static grpc_channel *make_channel(uint16_t port, grpc_channel_credentials *creds
     return channel;
 }
 
-/* With a certificate: a check without pins takes whatever server there is. */
+static int accept_any(void *self, grpc_tls_custom_verification_check_request *request,
+                      grpc_tls_on_custom_verification_check_done_cb done, void *done_arg,
+                      grpc_status_code *ret_status, char **ret_why)
+{
+    (void)request;
+    (void)done;
+    (void)done_arg;
+    (void)ret_why;
+    *(atomic_bool *)self = true;
+    *ret_status = GRPC_STATUS_OK;
+    return 1;
+}
+
+static void cancel_nothing(void *self, grpc_tls_custom_verification_check_request *request)
+{
+    (void)self;
+    (void)request;
+}
+
+static void drop_nothing(void *self)
+{
+    (void)self;
+}
+
 static grpc_channel_credentials *make_creds(struct raw_call *c, const struct identity *identity)
 {
-    if (!identity) {
-        return grpc_ssl_credentials_create(NULL, NULL, NULL, NULL);
+    grpc_tls_identity_pairs *pairs = NULL;
+    if (identity->key_pem) {
+        pairs = grpc_tls_identity_pairs_create();
+        grpc_tls_identity_pairs_add_pair(pairs, identity->key_pem, identity->cert_pem);
     }
-    c->pins = peer_pins_create(&(struct node_id){0});
-    c->check = peer_check_create(c->pins, 0, true);
-    return peer_tls_client(identity, c->check);
+    grpc_tls_certificate_provider *provider =
+        grpc_tls_certificate_provider_static_data_create(identity->cert_pem, pairs);
+    grpc_tls_credentials_options *options = grpc_tls_credentials_options_create();
+    grpc_tls_credentials_options_set_certificate_provider(options, provider);
+    grpc_tls_certificate_provider_release(provider);
+    grpc_tls_credentials_options_watch_root_certs(options);
+    if (pairs) {
+        grpc_tls_credentials_options_watch_identity_key_cert_pairs(options);
+    }
+    c->verifier = (grpc_tls_certificate_verifier_external){&c->saw_server, accept_any,
+                                                           cancel_nothing, drop_nothing};
+    grpc_tls_certificate_verifier *verifier =
+        grpc_tls_certificate_verifier_external_create(&c->verifier);
+    grpc_tls_credentials_options_set_certificate_verifier(options, verifier);
+    grpc_tls_certificate_verifier_release(verifier);
+    grpc_tls_credentials_options_set_verify_server_cert(options, 0);
+    grpc_tls_credentials_options_set_check_call_host(options, 0);
+    return grpc_tls_credentials_create(options);
+}
+
+bool raw_saw_server(struct raw_call *c)
+{
+    return atomic_load(&c->saw_server);
 }
 
 struct raw_call *raw_open(uint16_t port, const struct identity *identity, const char *method)
@@ -185,13 +231,11 @@ void raw_close(struct raw_call *c)
     grpc_metadata_array_destroy(&c->trailing);
     grpc_call_unref(c->call);
     grpc_channel_destroy(c->channel);
-    peer_check_unref(c->check);
-    peer_pins_unref(c->pins);
     grpc_completion_queue_shutdown(c->cq);
     while (grpc_completion_queue_next(c->cq, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
            GRPC_QUEUE_SHUTDOWN) {
     }
     grpc_completion_queue_destroy(c->cq);
+    grpc_shutdown_blocking(); /* before the verifier goes */
     mem_free(c);
-    grpc_shutdown_blocking();
 }

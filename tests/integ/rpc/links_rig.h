@@ -103,11 +103,22 @@ uint16_t rig_free_port(void);
 /* A TCP connection of the test's own. */
 int rig_connect(uint16_t port);
 
+/* A relay to another port, which can fall silent while its connections stay: a pulled cable. */
+struct relay;
+
+struct relay *relay_open(uint16_t to);
+uint16_t relay_port(const struct relay *r);
+void relay_freeze(struct relay *r);
+void relay_close(struct relay *r);
+
 /* A call by hand to a peer server: any bytes, under any identity. */
 struct raw_call;
 
-/* identity NULL: a client without certificate. method NULL: the peers'. */
+/* identity without a key: a client that shows no certificate. method NULL: the peers'. */
 struct raw_call *raw_open(uint16_t port, const struct identity *identity, const char *method);
+
+/* Whether the client's side of the handshake went through. */
+bool raw_saw_server(struct raw_call *c);
 
 /* Send a message and wait until it is on its way. False: the stream has ended. */
 bool raw_send(struct raw_call *c, const void *bytes, size_t len);
