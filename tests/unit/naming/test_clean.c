@@ -249,6 +249,47 @@ static void test_clean__overlay_of_a_blank_ip__goes_too(void **state)
     story_end(&s);
 }
 
+/* The cleaner of a node that is behind saw less than there was: it says what it saw. */
+static void test_clean__used_meanwhile_and_left_again__stays_for_its_own_time(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s);
+    uint64_t conn = story_connect(&s, "10.0.0.1");
+    assert_int_equal(story_register(&s, conn, "demo", "10.0.0.1", 80), 0);
+    assert_int_equal(story_register(&s, conn, "over", "10.0.0.1", 80), 0);
+    struct naming_overlay o = {
+        .service = story_name("over"),
+        .ip = SPAN("10.0.0.1"),
+        .port = 80,
+        .cluster = SPAN("DEFAULT"),
+        .has_weight = true,
+        .weight = 7,
+    };
+    assert_int_equal(story_overlay(&s, &o), 0);
+    assert_int_equal(story_deregister(&s, conn, "demo"), 0);
+    assert_int_equal(story_deregister(&s, conn, "over"), 0);
+    story_advance(&s, 59000);
+    s.log_stuck = true;
+    story_advance(&s, 1000);
+    assert_int_equal(s.proposed, 8); /* two services and an overlay are on their way */
+    struct story_op *stale = s.log;
+    s.log = NULL;
+    s.log_stuck = false;
+    for (int i = 0; i < 2; i++) {
+        const char *service = i == 0 ? "demo" : "over";
+        assert_int_equal(story_register(&s, conn, service, "10.0.0.1", 80), 0);
+        assert_int_equal(story_deregister(&s, conn, service), 0);
+    }
+    s.log = stale;
+    story_turn(&s);
+    assert_non_null(story_service(&s, "demo"));
+    assert_int_equal(story_service(&s, "over")->overlay_count, 1);
+    story_advance(&s, 70000);
+    assert_null(story_service(&s, "demo"));
+    story_end(&s);
+}
+
 static void test_deadline__first_turn_sets_it(void **state)
 {
     (void)state;
@@ -275,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_clean__overlay_unused__goes_after_its_time),
         cmocka_unit_test(test_clean__overlay_used_again_in_time__stays),
         cmocka_unit_test(test_clean__overlay_of_a_blank_ip__goes_too),
+        cmocka_unit_test(test_clean__used_meanwhile_and_left_again__stays_for_its_own_time),
         cmocka_unit_test(test_deadline__first_turn_sets_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

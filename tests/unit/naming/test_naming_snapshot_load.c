@@ -485,6 +485,16 @@ static void test_load__source_that_fails__its_reason_goes_through(void **state)
     story_end(&s);
 }
 
+static void test_load__persistent_client_with_an_owner__is_refused(void **state)
+{
+    (void)state;
+    struct parts p;
+    fill(&p);
+    p.client[0].kind = CLIENT_PERSISTENT;
+    p.client[0].owner = 7;
+    expect(&p, "is persistent and has an owner");
+}
+
 static void test_served__other_kind_of_a_connected_client__is_refused(void **state)
 {
     (void)state;
@@ -520,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_load__hidden_entry_first_of_a_service),
         cmocka_unit_test(test_load__end),
         cmocka_unit_test(test_load__source_that_fails__its_reason_goes_through),
+        cmocka_unit_test(test_load__persistent_client_with_an_owner__is_refused),
         cmocka_unit_test(test_served__other_kind_of_a_connected_client__is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,6 +314,104 @@ static void test_lost__is_what_was_said_last__up_to_the_limit(void **state)
     assert_false(naming_owner_is_lost(n, 100 + NAMING_LOST_MAX - 1));
 }
 
+static void test_restart__only_its_own_clients_are_awaited(void **state)
+{
+    (void)state;
+    (void)connected(0, "a", "10.0.0.1");
+    (void)connected(1, "a", "10.0.0.2");
+    http(0, "a", "10.0.0.3");
+    http(1, "a", "10.0.0.4");
+    struct naming_recovery r = cluster_restart(&c, 0);
+    assert_int_equal(r.awaited_clients, 1);
+    assert_int_equal(r.http_clients, 1);
+    assert_int_equal(r.instances, 4);
+    c.is_silent[1] = true; /* what it watches itself is another matter */
+    cluster_advance(&c, 29999);
+    assert_int_equal(listed(2, "a"), 4);
+    cluster_advance(&c, 2);
+    assert_int_equal(listed(2, "a"), 2);
+    assert_null(story_find(&c.node[2], "a", "10.0.0.1", 80));
+    assert_null(story_find(&c.node[2], "a", "10.0.0.3", 80));
+    cluster_advance(&c, 120000);
+    assert_int_equal(listed(2, "a"), 2);
+}
+
+/* A client of no owner is of a server that was alone: whoever is there waits for it. */
+static void test_restart__clients_of_nobody__are_awaited_by_all(void **state)
+{
+    (void)state;
+    struct instance_data data = story_instance("10.0.0.1", 80);
+    struct naming_op op = {
+        .kind = NAMING_OP_PUBLISH,
+        .time_ms = c.node[0].now.wall_ms,
+        .service = story_name("a"),
+        .client = SPAN("1_10.0.0.1_1"),
+        .client_kind = CLIENT_CONNECTION,
+        .ephemeral = true,
+        .instances = &data,
+        .instances_count = 1,
+    };
+    struct buf *bytes = naming_op_encode(&op);
+    for (size_t i = 0; i < CLUSTER_NODES; i++) {
+        struct story *s = &c.node[i];
+        naming_commit(s->naming, buf_span(bytes), 0, NULL, s->now, &s->out);
+    }
+    buf_unref(bytes);
+    cluster_advance(&c, 29999);
+    assert_int_equal(listed(0, "a"), 1);
+    cluster_advance(&c, 2);
+    assert_int_equal(listed(0, "a"), 0);
+}
+
+static void test_awaited__then_published_by_another_node__is_left_alone(void **state)
+{
+    (void)state;
+    uint64_t conn = connected(0, "a", "10.0.0.1");
+    char id[96];
+    snprintf(id, sizeof(id), "%s", id_of(0, conn));
+    assert_int_equal(cluster_restart(&c, 0).awaited_clients, 1);
+    struct instance_data data = story_instance("10.0.0.1", 80);
+    struct naming_op op = {
+        .kind = NAMING_OP_PUBLISH,
+        .service = story_name("a"),
+        .client = span_str(id),
+        .client_kind = CLIENT_CONNECTION,
+        .ephemeral = true,
+        .instances = &data,
+        .instances_count = 1,
+    };
+    propose(1, op);
+    c.is_silent[1] = true;
+    cluster_advance(&c, 60000);
+    assert_int_equal(listed(2, "a"), 1);
+    assert_int_equal(cluster_owner(&c, 2, id), 1);
+}
+
+static void test_snapshot__that_moves_an_awaited_client__it_is_left_alone(void **state)
+{
+    (void)state;
+    uint64_t conn = connected(0, "a", "10.0.0.1");
+    const char *id = id_of(0, conn);
+    struct instance_data data = story_instance("10.0.0.1", 80);
+    struct naming_op op = {
+        .kind = NAMING_OP_PUBLISH,
+        .service = story_name("a"),
+        .client = span_str(id),
+        .client_kind = CLIENT_CONNECTION,
+        .ephemeral = true,
+        .instances = &data,
+        .instances_count = 1,
+    };
+    c.is_behind[0] = true;
+    propose(1, op);
+    assert_int_equal(cluster_restart(&c, 0).awaited_clients, 1);
+    cluster_install(&c, 0, 1);
+    c.is_behind[0] = false;
+    c.is_silent[1] = true;
+    cluster_advance(&c, 60000);
+    assert_int_equal(listed(2, "a"), 1);
+}
+
 static void test_snapshot__keeps_owners(void **state)
 {
     (void)state;
@@ -345,6 +443,10 @@ int main(void)
         TEST(test_deregister__through_any_node__counts),
         TEST(test_connection_client__whose_id_another_node_publishes__is_its_own_there),
         TEST(test_lost__is_what_was_said_last__up_to_the_limit),
+        TEST(test_restart__only_its_own_clients_are_awaited),
+        TEST(test_restart__clients_of_nobody__are_awaited_by_all),
+        TEST(test_awaited__then_published_by_another_node__is_left_alone),
+        TEST(test_snapshot__that_moves_an_awaited_client__it_is_left_alone),
         TEST(test_snapshot__keeps_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
