@@ -140,6 +140,7 @@ int links_create(const struct links_options *options, struct links **ret, struct
     l->identity = options->identity;
     l->bind = mem_strndup(options->bind, strlen(options->bind));
     l->port = options->port;
+    l->no_door = options->no_door;
     l->ops = options->ops;
     l->self = options->self;
     l->pins = peer_pins_create(&options->identity->id);
@@ -205,6 +206,11 @@ static void run_begin(struct queue *q, struct queue_mail *take_mail)
     l->is_running = true;
     update(l);
     life_leave(&l->life);
+}
+
+struct door_way *links_way(struct links *l)
+{
+    return peer_server_way(l->server);
 }
 
 int links_start(struct links *l, struct fail *fail)

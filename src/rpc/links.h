@@ -48,7 +48,8 @@ struct link_member {
     const char *host;     /* name, IPv4, or IPv6 without brackets */
     uint16_t port;        /* its peer port (main + 1001) */
     uint16_t port_second; /* tried when port does not answer, or another node does: main + 1000; 0:
-                             none */
+                             none. While pin is empty it is asked first, and port is believed only
+                             if port_second speaks something else than TLS (peer_channel.h) */
     struct node_id pin;   /* all zero: empty slot, whoever answers becomes its candidate */
 };
 
@@ -79,11 +80,13 @@ struct links_options {
     const struct identity *identity; /* borrowed until links_destroy */
     const char *bind;
     uint16_t port;
+    bool no_door; /* as rpc_options.no_door */
     const struct links_ops *ops;
     void *self;
 };
 
 struct links;
+struct door_way;
 
 /* Nothing runs yet. */
 MUST_USE int links_create(const struct links_options *options, struct links **ret,
@@ -92,6 +95,10 @@ void links_destroy(struct links *l);
 
 /* Listen and dial. E_IO  the port cannot be bound: says which and by whom if it can be told */
 MUST_USE int links_start(struct links *l, struct fail *fail);
+
+/* Where the front door of main + 1000 may hand peers in (rpc/door.h, door_set_peer): after
+ * links_start, and taken back before links_stop. NULL: it cannot be used here. */
+struct door_way *links_way(struct links *l);
 
 /* No more callbacks after it returned; at most grace_ms for what is queued. */
 void links_stop(struct links *l, uint32_t grace_ms);
@@ -104,7 +111,10 @@ void links_set_members(struct links *l, const struct link_member *list, size_t c
  * E_CLOSED  no stream is up   E_LIMIT  its queue is full   E_TOO_LARGE */
 MUST_USE int links_send(struct links *l, unsigned slot, unsigned kind, struct body *take_body);
 
+/* Borrowed until links_destroy. Any thread. */
 const struct links_counters *links_counters(const struct links *l);
+
+/* The port that is bound, or wanted before the start. */
 uint16_t links_port(const struct links *l);
 
 #endif

@@ -48,6 +48,7 @@ struct links {
     const struct identity *identity;
     char *bind;
     uint16_t port; /* wanted, then bound */
+    bool no_door;
     const struct links_ops *ops;
     void *self;
     struct peer_pins *pins;

@@ -17,7 +17,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "rpc/bytes.h"
+#include "rpc/door_way.h"
 #include "rpc/peer_channel.h"
+#include "rpc/peer_unknown.h"
 
 #include <utlist.h>
 
@@ -45,6 +47,7 @@ struct peer_server {
     void *method;
     struct tag on_stopped;
     struct inbound *streams;
+    struct door_way way; /* handler NULL: the front door cannot be used */
 };
 
 struct inbound {
@@ -69,17 +72,6 @@ struct inbound {
     struct queue_timer timer; /* until the hello */
     struct inbound *prev;
     struct inbound *next;
-};
-
-/* Calls of methods that do not exist (rule 1). */
-struct unknown {
-    struct tag on_new;
-    struct tag on_answered;
-    struct peer_server *server;
-    grpc_call *call;
-    grpc_call_details details;
-    grpc_metadata_array metadata;
-    int cancelled;
 };
 
 static void on_new(struct tag *tag, bool ok);
@@ -364,65 +356,6 @@ static void on_close(struct tag *tag, bool ok)
     back(in);
 }
 
-/* Unknown methods */
-
-static void on_unknown(struct tag *tag, bool ok);
-static void on_unknown_answered(struct tag *tag, bool ok);
-
-static void arm_unknown(struct peer_server *s)
-{
-    struct unknown *u = mem_zalloc(1, sizeof(*u));
-    u->server = s;
-    u->on_new.fn = on_unknown;
-    u->on_answered.fn = on_unknown_answered;
-    grpc_call_details_init(&u->details);
-    grpc_metadata_array_init(&u->metadata);
-    grpc_completion_queue *cq = s->links->queue.cq;
-    grpc_call_error err = grpc_server_request_call(s->server, &u->call, &u->details, &u->metadata,
-                                                   cq, cq, &u->on_new);
-    ASSERT(err == GRPC_CALL_OK);
-}
-
-static void free_unknown(struct unknown *u)
-{
-    grpc_call_details_destroy(&u->details);
-    grpc_metadata_array_destroy(&u->metadata);
-    mem_free(u);
-}
-
-static void on_unknown_answered(struct tag *tag, bool ok)
-{
-    (void)ok;
-    struct unknown *u = CONTAINER_OF(tag, struct unknown, on_answered);
-    struct life *life = &u->server->links->life;
-    grpc_call_unref(u->call);
-    free_unknown(u);
-    life_leave(life);
-}
-
-static void on_unknown(struct tag *tag, bool ok)
-{
-    struct unknown *u = CONTAINER_OF(tag, struct unknown, on_new);
-    if (!ok) {
-        free_unknown(u);
-        return;
-    }
-    arm_unknown(u->server);
-    life_enter(&u->server->links->life);
-    links_count(&peer_pins_counters(u->server->links->pins)->refused_frames, 1);
-    grpc_slice why = grpc_slice_from_static_string("peers know one method: " LINKS_METHOD);
-    grpc_op ops[3] = {0};
-    ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
-    ops[1].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
-    ops[1].data.send_status_from_server.status = GRPC_STATUS_UNIMPLEMENTED;
-    ops[1].data.send_status_from_server.status_details = &why;
-    ops[2].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
-    ops[2].data.recv_close_on_server.cancelled = &u->cancelled;
-    grpc_call_error err =
-        grpc_call_start_batch(u->call, ops, ARRAY_LEN(ops), &u->on_answered, NULL);
-    ASSERT(err == GRPC_CALL_OK);
-}
-
 /* The server */
 
 static grpc_arg int_arg(const char *key, int value)
@@ -435,7 +368,8 @@ static grpc_arg int_arg(const char *key, int value)
     return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = name.write, .value.integer = value};
 }
 
-static grpc_server *create_server(void)
+/* way: NULL without the front door. */
+static grpc_server *create_server(struct door_way *way)
 {
     grpc_resource_quota *quota = grpc_resource_quota_create("nacre-peers");
     grpc_resource_quota_resize(quota, PEER_QUOTA_BYTES);
@@ -456,9 +390,12 @@ static grpc_server *create_server(void)
         int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, LINK_PING_MS / 2),
         int_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
-        int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         quota_arg,
+        int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0), /* stands in for the way */
     };
+    if (way) {
+        list[ARRAY_LEN(list) - 1] = door_way_arg(way);
+    }
     grpc_channel_args args = {.num_args = ARRAY_LEN(list), .args = list};
     grpc_server *server = grpc_server_create(&args, NULL);
     grpc_resource_quota_unref(quota);
@@ -517,13 +454,18 @@ int peer_server_create(struct links *l, struct peer_server **ret, uint16_t *ret_
     struct peer_server *s = mem_zalloc(1, sizeof(*s));
     s->links = l;
     s->on_stopped.fn = on_stopped;
-    s->server = create_server();
+    s->way = (struct door_way){.name = DOOR_WAY_PEER};
+    bool use_door = !l->no_door && door_way_check(NULL) == 0;
+    s->server = create_server(use_door ? &s->way : NULL);
     grpc_server_register_completion_queue(s->server, l->queue.cq, NULL);
     s->method =
         grpc_server_register_method(s->server, LINKS_METHOD, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
     char *address = links_target("", l->bind, l->port);
     grpc_server_credentials *creds = peer_tls_server(l->identity, l->pins);
     int bound = grpc_server_add_http2_port(s->server, address, creds);
+    if (use_door && door_way_open(&s->way, s->server, creds, NULL) != 0) {
+        s->way.handler = NULL; /* only the real port, then */
+    }
     grpc_server_credentials_release(creds);
     if (bound <= 0 || bound > PORT_MAX) {
         int err = fail_set(fail, E_IO, "cannot listen for peers on %s: %s", address,
@@ -538,13 +480,18 @@ int peer_server_create(struct links *l, struct peer_server **ret, uint16_t *ret_
     return 0;
 }
 
+struct door_way *peer_server_way(struct peer_server *s)
+{
+    return s->way.handler ? &s->way : NULL;
+}
+
 void peer_server_start(struct peer_server *s)
 {
     grpc_server_start(s->server);
     for (int i = 0; i < PEER_ARMED; i++) {
         arm(s);
     }
-    arm_unknown(s);
+    peer_unknown_arm(s->links, s->server);
 }
 
 void peer_server_shutdown(struct peer_server *s)

@@ -27,6 +27,10 @@
 MUST_USE int peer_server_create(struct links *l, struct peer_server **ret, uint16_t *ret_port,
                                 struct fail *fail);
 
+/* For the front door of the clients' port (door_set_peer), between start and shutdown; NULL when it
+ * cannot be used with this C-core. */
+struct door_way *peer_server_way(struct peer_server *s);
+
 /* Serve. The queue's thread must run. */
 void peer_server_start(struct peer_server *s);
 
