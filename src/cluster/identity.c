@@ -239,7 +239,8 @@ out:
     return err;
 }
 
-/* Write name under tmp, sync it, and only then give it its name. Never over an existing file. */
+/* Write name under tmp, sync it, and only then give it its name, which nobody had when we looked;
+ * the directory is this process's alone (node/datadir.h). */
 static int write_file(int dir, const char *path, const char *names[2], struct span text,
                       struct fail *fail)
 {
@@ -259,7 +260,7 @@ static int write_file(int dir, const char *path, const char *names[2], struct sp
         done += n > 0 ? (size_t)n : 0;
     }
     ok = ok && fsync(fd) == 0;
-    ok = ok && linkat(dir, tmp, dir, name, 0) == 0 && fsync(dir) == 0;
+    ok = ok && renameat(dir, tmp, dir, name) == 0 && fsync(dir) == 0;
     int err = ok ? 0 : fail_set(fail, E_IO, "cannot write %s/%s: %s", path, name, strerror(errno));
     close(fd);
     (void)unlinkat(dir, tmp, 0);
@@ -268,7 +269,8 @@ static int write_file(int dir, const char *path, const char *names[2], struct sp
 
 /* Key and certificate */
 
-/* Instead of OpenSSL's own, which would ask on the terminal. */
+/* Instead of OpenSSL's own, which would ask on the terminal. The type is OpenSSL's. */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static int no_passphrase(char *dst, int size, int is_writing, void *arg)
 {
     (void)dst;
@@ -448,6 +450,7 @@ static int open_in(int dir, const char *path, struct identity *i, bool *ret_is_n
     if (err) {
         return err;
     }
+    ASSERT(i->key_pem != NULL);
     EVP_PKEY *key = parse_key(i->key_pem);
     if (!key) {
         return fail_set(fail, E_CORRUPT,

@@ -11,8 +11,8 @@
  *
  * Thread:  the links' queue.
  * Owns:    its dial.
- * Limits:  one dial at a time, LINK_DIAL_MS for one; a message of at most LINK_BATCH_* in flight.
- * Source:  peer-security.md 4, 5.
+ * Limits:  one dial at a time, LINK_DIAL_MS for one (peer_dial.h); a message of at most
+ * LINK_BATCH_* in flight. Source:  peer-security.md 4, 5.
  */
 #ifndef NACRE_RPC_PEER_CHANNEL_H
 #define NACRE_RPC_PEER_CHANNEL_H

@@ -57,7 +57,7 @@ static grpc_channel *make_channel(struct links *l, struct peer_check *check, con
         int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
         int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, LINK_BACKOFF_MS),
-        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, LINK_DIAL_MS), /* is the time of one try, too */
+        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, LINK_TRY_MS), /* is the time of one try, too */
         int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, LINK_BACKOFF_MAX_MS),
         int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, LINK_PING_MS),
         int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, LINK_DEAD_MS - LINK_PING_MS),

@@ -12,7 +12,8 @@
 
 #include "rpc/links_edge.h"
 
-#define LINK_DIAL_MS 2000 /* for connection, handshake and hello together */
+#define LINK_TRY_MS 1500  /* for connection and handshake with one address of a name */
+#define LINK_DIAL_MS 4000 /* for all of a dial */
 
 struct peer_dial;
 

@@ -5,6 +5,7 @@
 #include <grpc/grpc_security.h>
 
 #include "links_rig.h"
+#include "rpc/door.h"
 
 #define NODES 3
 
@@ -260,6 +261,50 @@ static void test_second_port__empty_slot__learns_there(void **state)
     node_close(neighbour);
 }
 
+/* Three nodes on one host with only P and P + 1000 mapped: main + 1000 is all that there is. */
+static void test_door__peers_come_in_at_clients_port(void **state)
+{
+    (void)state;
+    struct node *a = node_open();
+    struct node *b = node_open();
+    node_start(a, 0);
+    node_start(b, 0);
+    struct door *door = NULL;
+    struct fail fail = {0};
+    struct door_options options = {.bind = "127.0.0.1"};
+    assert_int_equal(door_create(&options, &door, &fail), 0);
+    struct door_way *way = links_way(b->links);
+    if (!way) {
+        door_destroy(door);
+        node_close(a);
+        node_close(b);
+        skip(); /* another C-core */
+    }
+    door_set_peer(door, way);
+    assert_int_equal(door_start(door, &fail), 0);
+    a->pins_learned = true;
+    node_list(a, 0, rig_free_port(), door_port(door), NULL);
+    node_list(b, 0, a->port, 0, &a->identity.id);
+    node_apply(b);
+    node_apply(a);
+    SOON(2000, a->slots[0].number > 0 && b->slots[0].number > 0);
+    assert_int_equal(node_send(a, 0, 1, "through the door"), 0);
+    SOON(1000, b->frames == 1);
+    assert_true(door_counters(door)->peers >= 1);
+    /* A stranger is refused there as well. */
+    struct node *stranger = node_open();
+    node_start(stranger, 0);
+    node_list(stranger, 0, door_port(door), 0, &b->identity.id);
+    node_apply(stranger);
+    SOON(2000, links_counters(b->links)->refused_keys >= 1);
+    assert_int_equal(stranger->slots[0].ups, 0);
+    door_set_peer(door, NULL);
+    node_close(stranger);
+    node_close(b);
+    door_destroy(door);
+    node_close(a);
+}
+
 static void test_taken__key_of_another_slot__is_not_learned_again(void **state)
 {
     (void)state;
@@ -291,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_second_port__is_silent__nothing_is_learned_at_the_first),
         cmocka_unit_test(test_second_port__first_is_dead_or_anothers__is_used),
         cmocka_unit_test(test_second_port__empty_slot__learns_there),
+        cmocka_unit_test(test_door__peers_come_in_at_clients_port),
         cmocka_unit_test(test_taken__key_of_another_slot__is_not_learned_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
