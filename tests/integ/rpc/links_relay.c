@@ -19,6 +19,7 @@ struct relay {
     int fds[2 * RELAY_PAIRS]; /* neighbours belong together */
     unsigned count;
     atomic_bool is_frozen;
+    atomic_bool is_cut;
     atomic_bool is_over;
     pthread_t thread;
 };
@@ -48,10 +49,25 @@ static void carry(struct relay *r, unsigned at)
     r->fds[at ^ 1] = -1;
 }
 
+static void cut_all(struct relay *r)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    for (unsigned i = 0; i < r->count; i++) {
+        if (r->fds[i] >= 0) {
+            (void)setsockopt(r->fds[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+            close(r->fds[i]);
+        }
+    }
+    r->count = 0;
+}
+
 static void *relay_main(void *arg)
 {
     struct relay *r = arg;
     while (!atomic_load(&r->is_over)) {
+        if (atomic_exchange(&r->is_cut, false)) {
+            cut_all(r);
+        }
         struct pollfd polls[2 * RELAY_PAIRS + 1];
         bool is_frozen = atomic_load(&r->is_frozen);
         for (unsigned i = 0; i < r->count; i++) {
@@ -98,15 +114,16 @@ void relay_freeze(struct relay *r)
     atomic_store(&r->is_frozen, true);
 }
 
+void relay_cut(struct relay *r)
+{
+    atomic_store(&r->is_cut, true);
+}
+
 void relay_close(struct relay *r)
 {
     atomic_store(&r->is_over, true);
     assert_int_equal(pthread_join(r->thread, NULL), 0);
-    for (unsigned i = 0; i < r->count; i++) {
-        if (r->fds[i] >= 0) {
-            close(r->fds[i]);
-        }
-    }
+    cut_all(r);
     close(r->listener);
     mem_free(r);
 }

@@ -38,6 +38,7 @@ static void on_frame(void *self, const struct node_id *from, unsigned kind, stru
                        take_bytes->data[take_bytes->len - 1] ==
                            (take_bytes->len > sizeof(number) ? (char)number : take_bytes->data[7]);
         atomic_fetch_add(&n->disorder, is_good ? 0 : 1);
+        atomic_fetch_add(&n->backwards, number < expected ? 1 : 0);
         atomic_store(&n->expected, number + 1);
     }
     atomic_store(&n->last_ns, clock_mono_ns());

@@ -57,7 +57,8 @@ struct node {
     struct peer_slot slots[PEER_SLOTS];
     atomic_ulong frames;
     atomic_ulong bytes;
-    atomic_ulong disorder; /* numbered frames that came out of order, or damaged */
+    atomic_ulong disorder;  /* numbered frames that came out of order, or damaged */
+    atomic_ulong backwards; /* numbered frames that are no newer than one before */
     _Atomic uint64_t expected;
     _Atomic uint64_t last_ns; /* of the last frame's arrival */
     atomic_bool echoes;       /* numbered frames are counted in rig_tick and sent back to slot 0 */
@@ -109,6 +110,9 @@ struct relay;
 struct relay *relay_open(uint16_t to);
 uint16_t relay_port(const struct relay *r);
 void relay_freeze(struct relay *r);
+
+/* Close all connections, as a dying process does; new ones are taken. */
+void relay_cut(struct relay *r);
 void relay_close(struct relay *r);
 
 /* A call by hand to a peer server: any bytes, under any identity. */
