@@ -51,7 +51,13 @@
 #define CONSENSUS_MESSAGE_SPLIT (4u << 20)
 
 /* Whose operation it is; stands in the log, so numbers never change. */
-enum consensus_kind { CONSENSUS_NAMING = 1, CONSENSUS_CONFIG = 2, CONSENSUS_NAMESPACE = 3 };
+enum consensus_kind {
+    CONSENSUS_NAMING = 1,
+    CONSENSUS_CONFIG = 2,
+    CONSENSUS_NAMESPACE = 3,
+    CONSENSUS_CLUSTER = 4,
+    CONSENSUS_OWNED = 0x40, /* or-ed: the operation is in an envelope (cluster/proposals.h) */
+};
 
 enum consensus_role { CONSENSUS_FOLLOWER, CONSENSUS_CANDIDATE, CONSENSUS_LEADER };
 

@@ -5,8 +5,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "consensus/batch.h"
 #include "consensus/consensus_impl.h"
+#include "consensus/flight.h"
 #include "consensus/raft_disk.h"
 #include "consensus/raft_driver.h"
 #include "consensus/raft_member.h"
@@ -15,19 +15,6 @@
 
 #define SNAPSHOT_RETRY_MS 1000
 #define CAPACITY_PARTS 8 /* of a segment: less prepared room than one part counts as none */
-
-/* Proposals on their way: first waiting, then in the log at index. */
-struct flight {
-    struct flight *next;
-    struct batch batch;
-    uint64_t index; /* 0: not in the log yet */
-    uint64_t term;
-};
-
-struct flights {
-    struct flight *head;
-    struct flight **tail;
-};
 
 struct log_raft {
     struct consensus base;
@@ -67,29 +54,11 @@ static struct log_raft *of(struct consensus *c)
 
 /* ---------------------------------------------------------------- proposals */
 
-static void flights_add(struct flights *f, struct flight *flight)
-{
-    flight->next = NULL;
-    if (!f->head) {
-        f->tail = &f->head;
-    }
-    *f->tail = flight;
-    f->tail = &flight->next;
-}
-
-static struct flight *flights_take(struct flights *f)
-{
-    struct flight *first = f->head;
-    f->head = first->next;
-    return first;
-}
-
 static void flight_free(struct log_raft *l, struct flight *flight)
 {
     l->count -= flight->batch.entry.count;
     l->bytes -= flight->batch.entry.len;
-    batch_close(&flight->batch);
-    mem_free(flight);
+    flight_destroy(flight);
 }
 
 static void flight_reject(struct log_raft *l, struct flight *flight, const struct fail *why)
@@ -98,21 +67,6 @@ static void flight_reject(struct log_raft *l, struct flight *flight, const struc
         l->ops.on_reject(l->self, flight->batch.cookies[i], why);
     }
     flight_free(l, flight);
-}
-
-/* The last one that waits, if op fits into it. */
-static struct flight *room_for(struct log_raft *l, struct span op)
-{
-    struct flight *last = NULL;
-    for (struct flight *f = l->waiting.head; f; f = f->next) {
-        last = f;
-    }
-    if (last && last->batch.entry.len + op.len <= CONSENSUS_ENTRY_BYTES) {
-        return last;
-    }
-    struct flight *fresh = mem_zalloc(1, sizeof *fresh);
-    flights_add(&l->waiting, fresh);
-    return fresh;
 }
 
 static int full(struct fail *fail)
@@ -137,7 +91,7 @@ static int log_propose(struct consensus *c, enum consensus_kind kind, struct spa
         return fail_set(fail, E_LIMIT, "%u changes of %zu bytes wait for the log already", l->count,
                         l->bytes);
     }
-    struct flight *flight = room_for(l, op);
+    struct flight *flight = flights_room(&l->waiting, op.len, CONSENSUS_ENTRY_BYTES);
     size_t before = flight->batch.entry.len;
     batch_add(&flight->batch, kind, op, cookie);
     l->count++;

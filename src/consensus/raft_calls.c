@@ -224,6 +224,39 @@ static bool is_gone(const struct raft_driver *d, uint64_t id)
            raft_driver_silent_ms(d, id) >= RAFT_DRIVER_GONE_MS;
 }
 
+bool raft_driver_is_settled(const struct raft_driver *d)
+{
+    const struct raft *r = &d->raft;
+    unsigned voters = 0;
+    for (unsigned i = 0; i < r->configuration.n; i++) {
+        voters += r->configuration.servers[i].role == RAFT_VOTER;
+    }
+    return voters <= 1 || raft_log_term(&d->log, r->commit_index) == r->current_term;
+}
+
+void raft_driver_settle(struct raft_driver *d)
+{
+    ASSERT(!d->is_stepping);
+    struct raft *r = &d->raft;
+    if (d->is_dead || r->state != RAFT_LEADER || raft_driver_is_settled(d) ||
+        raft_log_term(&d->log, raft_log_last(&d->log)) == r->current_term) {
+        return;
+    }
+    struct raft_entry entry = {.term = r->current_term, .type = RAFT_BARRIER};
+    entry.buf = (struct raft_buffer){raft_calloc(1, 8), 8};
+    entry.batch = entry.buf.base;
+    ASSERT(entry.buf.base);
+    struct raft_event event = {.type = RAFT_SUBMIT, .submit = {.entries = &entry, .n = 1}};
+    d->is_stepping = true;
+    int refusal = raft_step_now(d, &event);
+    d->is_stepping = false;
+    if (refusal) {
+        raft_free(entry.batch); /* a transfer is under way: tried again */
+        return;
+    }
+    raft_run(d);
+}
+
 /* Rule 8. */
 static int may_change(struct raft_driver *d, const struct raft_configuration *conf,
                       struct fail *fail)
@@ -234,6 +267,9 @@ static int may_change(struct raft_driver *d, const struct raft_configuration *co
     }
     if (r->configuration_uncommitted_index != 0) {
         return fail_set(fail, E_CONFLICT, "the last change of members is not finished");
+    }
+    if (!raft_driver_is_settled(d)) {
+        return fail_set(fail, E_CONFLICT, "this node has just begun to lead");
     }
     if (!raft_driver_has_all(d)) {
         return fail_set(fail, E_CONFLICT, "another node can join after the next snapshot only");
@@ -264,6 +300,11 @@ int raft_driver_change(struct raft_driver *d, const struct raft_configuration *c
     int err = may_change(d, conf, fail);
     if (err) {
         return err;
+    }
+    err = raft_vote_for_self(d);
+    if (err) {
+        raft_die(d, "writing the vote", err);
+        return refuse(fail, RAFT_NOTLEADER);
     }
     struct raft_entry entry = {.term = d->raft.current_term, .type = RAFT_CHANGE};
     err = raft_configuration_encode(conf, &entry.buf);
@@ -380,7 +421,13 @@ struct raft_driver_state raft_driver_state(const struct raft_driver *d)
         s.is_ready = d->applied >= d->ready_index;
     } else if (s.role == RAFT_FOLLOWER) {
         s.leader_id = r->follower_state.current_leader.id;
-        s.is_ready = s.leader_id != 0 && d->applied == r->commit_index;
+        if (raft_is_learner(d) && raft_leader_silent_ms(d) >= 2ul * d->options.election_ms) {
+            s.leader_id =
+                0; /* libraft forgets it only in an election, which a learner never begins */
+        }
+        s.is_ready = s.leader_id != 0 && d->ready_term == r->current_term &&
+                     d->applied >= d->ready_index &&
+                     d->heard.commit <= d->applied + RAFT_DRIVER_INFLIGHT_MAX;
     }
     return s;
 }

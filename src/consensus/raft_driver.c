@@ -7,6 +7,7 @@
 /* A change of members stands first in its message after this many cuts; a longer message would be
  * a follower that is thousands of changes behind. */
 #define PARTS_MAX 16
+#define INSTALL_TIMEOUT_MS 2000
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -240,6 +241,24 @@ static void mark_reached(struct raft_driver *d)
     }
 }
 
+/* A leader does not know at first what was committed before it; only an entry of its own term, or
+ * that it has nothing which is not committed, says so. */
+static void look_ready(struct raft_driver *d)
+{
+    const struct raft *r = &d->raft;
+    if (r->state != RAFT_FOLLOWER || d->ready_term == r->current_term ||
+        d->heard.term != r->current_term) {
+        return;
+    }
+    bool is_of_term = raft_log_term(&d->log, r->commit_index) == r->current_term;
+    bool is_all = d->heard.commit == d->heard.last && r->commit_index == d->heard.commit &&
+                  raft_log_last(&d->log) == d->heard.last;
+    if (is_of_term || is_all) {
+        d->ready_term = r->current_term;
+        d->ready_index = r->commit_index;
+    }
+}
+
 static void do_update(struct raft_driver *d, const struct raft_update *update)
 {
     const struct raft_storage *s = &d->options.storage;
@@ -277,7 +296,18 @@ static void do_update(struct raft_driver *d, const struct raft_update *update)
         return;
     }
     mark_reached(d);
+    look_ready(d);
     raft_send_commit(d);
+}
+
+static void note_append(struct raft_driver *d, const struct raft_append_entries *append)
+{
+    if (append->term >= d->raft.current_term) {
+        d->heard.ms = d->options.now_ms(d->options.self);
+        d->heard.term = append->term;
+        d->heard.commit = append->leader_commit;
+        d->heard.last = append->prev_log_index + append->n_entries;
+    }
 }
 
 /* Guards that depend on where the node stands when the message is its turn. False: drop it. */
@@ -292,6 +322,7 @@ static bool admit(struct raft_driver *d, struct pending *p)
         return false;
     }
     if (p->message.type == RAFT_APPEND_ENTRIES) {
+        note_append(d, &p->message.append_entries);
         raft_guard_commit(&p->message.append_entries, d->raft.commit_index);
     }
     /* Rule 6: the leader sends it again. */
@@ -319,7 +350,8 @@ static void step_queued(struct raft_driver *d, struct pending *p)
     if (d->is_dead || !admit(d, p)) {
         free_payload(p);
     } else {
-        int err = raft_step_now(d, &p->event);
+        bool is_vote = p->event.type == RAFT_RECEIVE && p->message.type == RAFT_REQUEST_VOTE;
+        int err = is_vote ? raft_step_vote(d, &p->event) : raft_step_now(d, &p->event);
         if (err) {
             raft_die(d, "a step of the consensus", err);
         }
@@ -368,6 +400,14 @@ static void free_loaded(struct raft_loaded *loaded)
     loaded->n = 0;
 }
 
+static void free_snapshot(struct raft_loaded *loaded)
+{
+    if (loaded->has_snapshot) {
+        raft_configuration_close(&loaded->meta.configuration);
+        raft_free(loaded->data.base);
+    }
+}
+
 static void fill_log(struct raft_driver *d, const struct raft_loaded *loaded)
 {
     raft_log_start(&d->log, loaded->has_snapshot ? loaded->meta.index : 0,
@@ -411,6 +451,11 @@ static void configure(struct raft_driver *d)
     raft_set_election_timeout(&d->raft, o->election_ms);
     raft_set_heartbeat_timeout(&d->raft, o->heartbeat_ms);
     raft_set_max_catch_up_round_duration(&d->raft, 60000); /* a big snapshot fits into a round */
+    if (o->wire.ops && o->wire.ops->snapshot) {
+        /* libraft is deaf to a follower's refusals when a newer snapshot was taken meanwhile, until
+         * this runs out. What it then asks for again is ignored while one is on its way. */
+        raft_set_install_snapshot_timeout(&d->raft, INSTALL_TIMEOUT_MS);
+    }
 }
 
 static int start(struct raft_driver *d, struct raft_loaded *loaded, struct fail *fail)
@@ -455,10 +500,7 @@ int raft_driver_create(const struct raft_driver_options *options, struct raft_lo
                      "%llu, term %llu",
                      (unsigned long long)first, (unsigned long long)(first + take_loaded->n - 1),
                      (unsigned long long)base, (unsigned long long)take_loaded->term);
-        if (take_loaded->has_snapshot) {
-            raft_configuration_close(&take_loaded->meta.configuration);
-            raft_free(take_loaded->data.base);
-        }
+        free_snapshot(take_loaded);
         free_loaded(take_loaded);
         return err;
     }
@@ -467,7 +509,14 @@ int raft_driver_create(const struct raft_driver_options *options, struct raft_lo
     d->tail = &d->head;
     configure(d);
     fill_log(d, take_loaded);
-    int err = start(d, take_loaded, fail);
+    int err = raft_leave_term(&d->options, take_loaded);
+    if (err) {
+        free_snapshot(take_loaded);
+        free_loaded(take_loaded);
+        raft_driver_destroy(d);
+        return fail_set(fail, E_IO, "the log cannot begin a new term: %s", raft_strerror(err));
+    }
+    err = start(d, take_loaded, fail);
     if (err) {
         raft_driver_destroy(d);
         return err;

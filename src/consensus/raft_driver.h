@@ -84,7 +84,8 @@ struct raft_driver_state {
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t snapshot_index;
-    bool is_ready; /* all that was committed before this node started or led is applied */
+    bool is_ready; /* all that was committed before this term is applied; a follower also is not
+                      RAFT_DRIVER_INFLIGHT_MAX entries behind its leader */
     bool is_dead;  /* fatal was called */
 };
 
@@ -139,12 +140,19 @@ void raft_driver_keep(struct raft_driver *d);
  * always, but on a node that was alone until raft_driver_keep. */
 bool raft_driver_has_all(const struct raft_driver *d);
 
+/* A leader that committed nothing in its term yet may not change the members: another one's change
+ * may still stand somewhere, and the two would have quorums that do not meet. libraft writes a
+ * no-op at the start of a term only when something is not committed. Settle writes it else;
+ * harmless when repeated, or on another node than the leader. */
+bool raft_driver_is_settled(const struct raft_driver *d);
+void raft_driver_settle(struct raft_driver *d);
+
 /* Change the members by one server, or one role. One at a time, and only while every voter knows
  * the last change and is near the log's end: hurried changes can leave a cluster without a leader.
  * Exempt is a voter that leaves, or was not heard of for RAFT_DRIVER_GONE_MS while this node led:
  * a dead one could not be replaced else.
- * E_NOT_LEADER   E_CONFLICT  another change is not finished, or raft_driver_keep not yet, with what
- *   is missing */
+ * E_NOT_LEADER   E_CONFLICT  another change is not finished, or raft_driver_keep or settle not yet,
+ *   with what is missing */
 MUST_USE int raft_driver_change(struct raft_driver *d, const struct raft_configuration *conf,
                                 struct fail *fail);
 

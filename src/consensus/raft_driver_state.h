@@ -33,7 +33,15 @@ struct raft_driver {
     uint64_t applied;
     uint64_t scanned;     /* configurations up to here were told to libraft */
     uint64_t reached;     /* told to the storage */
-    uint64_t ready_index; /* of the term this node leads */
+    uint64_t ready_index; /* applied up to here, this node is ready: of the term that it leads, or
+                             of ready_term */
+    uint64_t ready_term;
+    struct {
+        uint64_t term;
+        uint64_t commit;
+        uint64_t last; /* where it ended */
+        uint64_t ms;
+    } heard;              /* the last append of a leader */
     uint64_t bytes_since; /* appended since the last snapshot */
     uint64_t bytes_taken; /* of these, at the beginning of the one being taken */
     uint64_t led_ms;      /* when it began to lead */
@@ -61,6 +69,29 @@ void raft_run(struct raft_driver *d);
 /* Step one event that is not queued and do what its update asks; no step is under way. Returns
  * libraft's refusal. */
 MUST_USE int raft_step_now(struct raft_driver *d, struct raft_event *event);
+
+/* The same for a request to vote. Guard G6: libraft refuses a vote while this node's own
+ * configuration says that it has none. A learner that was made a voter and does not know it yet may
+ * be the one whose vote is needed to tell it; and for a learner libraft never forgets a leader that
+ * is gone. Who asks counts the votes by its own, later configuration, so that a learner may give
+ * one. */
+MUST_USE int raft_step_vote(struct raft_driver *d, struct raft_event *event);
+
+/* Before the start. Guard G7: libraft makes the only voter the leader of the term it finds. It may
+ * have voted for another in it; or have led in it and sent entries that its own disk lost in the
+ * crash, and would now write others with the same index and term. Begin another term, unless this
+ * node was alone from its beginning on (it never voted). A libraft code. */
+MUST_USE int raft_leave_term(const struct raft_driver_options *o, struct raft_loaded *loaded);
+
+/* A leader that was alone is about to have others: its vote tells the next start. A libraft code.
+ */
+MUST_USE int raft_vote_for_self(struct raft_driver *d);
+
+/* Since the last append or heartbeat of a leader. */
+uint64_t raft_leader_silent_ms(const struct raft_driver *d);
+
+/* Whether this node is a member, as it knows, and has no vote. */
+bool raft_is_learner(const struct raft_driver *d);
 
 /* Stop for good, once: what failed, and a libraft code. */
 void raft_die(struct raft_driver *d, const char *what, int err);

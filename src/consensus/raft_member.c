@@ -251,6 +251,7 @@ void raft_member_tick(struct raft_member *m, struct raft_driver *d, uint64_t now
         m->pending_id = 0; /* who asked sees that nothing came of it */
         return;
     }
+    raft_driver_settle(d);
     const struct raft_server *learner = find_learner(raft_driver_members(d));
     if ((!learner && !m->pending_id) || now_ms < m->retry_ms || raft_driver_is_changing(d)) {
         return;

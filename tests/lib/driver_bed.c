@@ -83,21 +83,18 @@ static void boot(struct driver_bed *b)
     ASSERT(raft_driver_create(&b->options, &loaded, &b->driver, NULL) == 0);
 }
 
-void driver_bed_open(struct driver_bed *b, unsigned n)
+static void open_with(struct driver_bed *b, struct raft_configuration *conf, uint64_t vote)
 {
-    static const char *const names[] = {"one", "two", "three", "four", "five"};
     *b = (struct driver_bed){.now_ms = 1000, .disk = raft_memory_create(1)};
-    struct raft_configuration conf = {0};
-    raft_configuration_init(&conf);
-    for (unsigned i = 0; i < n; i++) {
-        ASSERT(raft_configuration_add(&conf, i + 1, names[i], RAFT_VOTER) == 0);
+    raft_memory_bootstrap(b->disk, conf);
+    struct raft_storage storage = raft_memory_storage(b->disk);
+    if (vote) {
+        ASSERT(storage.ops->set_vote(storage.self, vote) == 0);
     }
-    raft_memory_bootstrap(b->disk, &conf);
-    raft_configuration_close(&conf);
     b->options = (struct raft_driver_options){
         .id = 1,
         .address = "one",
-        .storage = raft_memory_storage(b->disk),
+        .storage = storage,
         .now_ms = now_ms,
         .ops = &ops,
         .self = b,
@@ -109,10 +106,31 @@ void driver_bed_open(struct driver_bed *b, unsigned n)
         .snapshot_bytes = 1u << 30,
         .trailing = 4,
     };
-    if (n > 1) {
+    if (conf->n > 1) {
         b->options.wire = (struct raft_wire){&wire, b};
     }
+    raft_configuration_close(conf);
     boot(b);
+}
+
+void driver_bed_open(struct driver_bed *b, unsigned n)
+{
+    static const char *const names[] = {"one", "two", "three", "four", "five"};
+    struct raft_configuration conf = {0};
+    raft_configuration_init(&conf);
+    for (unsigned i = 0; i < n; i++) {
+        ASSERT(raft_configuration_add(&conf, i + 1, names[i], RAFT_VOTER) == 0);
+    }
+    open_with(b, &conf, 0);
+}
+
+void driver_bed_open_as(struct driver_bed *b, int own, int other, uint64_t vote)
+{
+    struct raft_configuration conf = {0};
+    raft_configuration_init(&conf);
+    ASSERT(raft_configuration_add(&conf, 1, "one", own) == 0);
+    ASSERT(raft_configuration_add(&conf, 2, "two", other) == 0);
+    open_with(b, &conf, vote);
 }
 
 void driver_bed_restart(struct driver_bed *b)

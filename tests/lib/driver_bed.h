@@ -53,6 +53,10 @@ struct driver_bed {
 /* A member of n voters with the ids 1 to n; the driver is 1. It starts. */
 void driver_bed_open(struct driver_bed *b, unsigned n);
 
+/* A member with the role own of two, the other is member 2; on its disk is a vote in term 1 (0:
+ * none). It starts. */
+void driver_bed_open_as(struct driver_bed *b, int own, int other, uint64_t vote);
+
 /* Stop as a machine does, and start again from the disk. */
 void driver_bed_restart(struct driver_bed *b);
 void driver_bed_close(struct driver_bed *b);

@@ -65,6 +65,44 @@ static void transfer(struct sim_world *w)
     }
 }
 
+bool sim_is_member(struct sim_world *w, const struct sim_node *n)
+{
+    const struct sim_node *leader = sim_leader(w);
+    return leader && raft_member_find(raft_driver_members(leader->driver), n->id);
+}
+
+/* Its owner takes the node for a new one from here on: nobody has its old name any more. */
+static void wipe(struct sim_world *w, struct sim_node *n)
+{
+    sim_crash(n);
+    raft_memory_destroy(n->disk);
+    n->id += SIM_IDS;
+    n->disk = raft_memory_create(w->seed * 8 + n->id);
+    memset(w->vote_of[(n->id - 1) % SIM_IDS], 0, sizeof w->vote_of[0]);
+    n->up_at_ms = w->now_ms + 10 + sim_random(w, 500);
+    w->wipes++;
+}
+
+void sim_churn(struct sim_world *w)
+{
+    struct sim_node *leader = sim_leader(w);
+    struct sim_node *n = &w->nodes[sim_random(w, w->count)];
+    if (!leader) {
+        return;
+    }
+    if (sim_is_member(w, n)) {
+        w->changes += raft_member_change(&leader->member, leader->driver, CONSENSUS_REMOVE, n->id,
+                                         NULL, NULL) == 0;
+        return;
+    }
+    if (sim_random(w, 4) == 0 && !raft_driver_is_changing(leader->driver)) {
+        wipe(w, n);
+        return;
+    }
+    w->changes += raft_member_change(&leader->member, leader->driver, CONSENSUS_ADD, n->id,
+                                     n->address, NULL) == 0;
+}
+
 void sim_disturb(struct sim_world *w)
 {
     switch (sim_random(w, 3000)) {

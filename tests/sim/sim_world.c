@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "consensus/raft_snapshot.h"
 
 void sim_fail(struct sim_world *w, const char *fmt, ...)
 {
@@ -14,8 +15,8 @@ void sim_fail(struct sim_world *w, const char *fmt, ...)
     fprintf(stderr, "sim: seed %llu, %u nodes, at %llu ms: ", (unsigned long long)w->seed, w->count,
             (unsigned long long)w->now_ms);
     vfprintf(stderr, fmt, args);
-    fprintf(stderr, "\nreplay: sim_consensus %llu %llu %u\n", (unsigned long long)w->seed,
-            (unsigned long long)w->seed, w->count);
+    fprintf(stderr, "\nreplay: sim_consensus %llu %llu %u%s\n", (unsigned long long)w->seed,
+            (unsigned long long)w->seed, w->voters, w->is_churning ? " churn" : "");
     va_end(args);
     exit(1);
 }
@@ -32,7 +33,8 @@ uint64_t sim_random(struct sim_world *w, uint64_t n)
 
 static struct sim_node *node_of(struct sim_world *w, uint64_t id)
 {
-    return id >= 1 && id <= w->count ? &w->nodes[id - 1] : NULL;
+    uint64_t place = id == 0 ? w->count : (id - 1) % SIM_IDS;
+    return place < w->count ? &w->nodes[place] : NULL;
 }
 
 static struct raft_buffer copy_buffer(struct raft_buffer from)
@@ -84,8 +86,13 @@ static void copy_message(struct raft_message *message)
     }
 }
 
-static void free_message(struct raft_message *message)
+static void free_mail(struct sim_mail *mail)
 {
+    struct raft_message *message = &mail->message;
+    if (mail->bytes) {
+        buf_unref(mail->bytes);
+        return;
+    }
     if (message->type == RAFT_APPEND_ENTRIES && message->append_entries.n_entries > 0) {
         raft_free(message->append_entries.entries[0].batch);
         raft_free(message->append_entries.entries);
@@ -95,14 +102,12 @@ static void free_message(struct raft_message *message)
     }
 }
 
-static void post(struct sim_world *w, uint64_t from, const struct raft_message *message)
+static struct sim_mail *post(struct sim_world *w, uint64_t from, uint64_t to)
 {
     struct sim_mail *mail = mem_zalloc(1, sizeof *mail);
     mail->from = from;
-    mail->to = message->server_id;
+    mail->to = to;
     mail->due_ms = w->now_ms + 1 + sim_random(w, w->weather.latency_max_ms + 1);
-    mail->message = *message;
-    copy_message(&mail->message);
     struct sim_mail **at = &w->mail;
     while (*at) {
         bool is_same_way = (*at)->from == mail->from && (*at)->to == mail->to;
@@ -112,6 +117,14 @@ static void post(struct sim_world *w, uint64_t from, const struct raft_message *
         at = &(*at)->next;
     }
     *at = mail;
+    return mail;
+}
+
+static void post_message(struct sim_world *w, uint64_t from, const struct raft_message *message)
+{
+    struct sim_mail *mail = post(w, from, message->server_id);
+    mail->message = *message;
+    copy_message(&mail->message);
 }
 
 /* One vote per term, as the world sees it. */
@@ -122,7 +135,7 @@ static void check_vote(struct sim_node *n, const struct raft_message *message)
         return;
     }
     ASSERT(result->term < SIM_TERMS_MAX);
-    uint64_t *vote = &n->world->vote_of[n->id - 1][result->term];
+    uint64_t *vote = &n->world->vote_of[(n->id - 1) % SIM_IDS][result->term];
     if (*vote != 0 && *vote != message->server_id) {
         sim_fail(n->world, "node %llu votes twice in term %llu", (unsigned long long)n->id,
                  (unsigned long long)result->term);
@@ -130,18 +143,68 @@ static void check_vote(struct sim_node *n, const struct raft_message *message)
     *vote = message->server_id;
 }
 
+static bool is_cut(const struct sim_world *w, uint64_t from, uint64_t to)
+{
+    return w->weather.is_cut[(from - 1) % SIM_IDS][(to - 1) % SIM_IDS];
+}
+
+static bool is_lost(struct sim_world *w, uint64_t from, uint64_t to)
+{
+    return is_cut(w, from, to) || sim_random(w, 100) < w->weather.loss_percent;
+}
+
 static void on_send(void *self, const struct raft_message *message)
 {
     struct sim_node *n = self;
     struct sim_world *w = n->world;
     check_vote(n, message);
-    if (w->weather.is_cut[n->id - 1][message->server_id - 1] ||
-        sim_random(w, 100) < w->weather.loss_percent) {
+    if (n->peers) {
+        struct raft_wire wire = raft_peers_wire(n->peers);
+        wire.ops->send(wire.self, message);
         return;
     }
-    post(w, n->id, message);
+    if (is_lost(w, n->id, message->server_id)) {
+        return;
+    }
+    post_message(w, n->id, message);
     if (sim_random(w, 100) < w->weather.duplicate_percent) {
-        post(w, n->id, message);
+        post_message(w, n->id, message);
+    }
+}
+
+static void on_snapshot(void *self, const struct raft_message *message)
+{
+    struct sim_node *n = self;
+    struct raft_wire wire = raft_peers_wire(n->peers);
+    wire.ops->snapshot(wire.self, message);
+}
+
+static void on_bytes(void *self, uint64_t to, struct buf *take_message)
+{
+    struct sim_node *n = self;
+    struct sim_world *w = n->world;
+    if (!is_lost(w, n->id, to)) {
+        post(w, n->id, to)->bytes = buf_ref(take_message);
+        if (sim_random(w, 100) < w->weather.duplicate_percent) {
+            post(w, n->id, to)->bytes = buf_ref(take_message);
+        }
+    }
+    buf_unref(take_message);
+}
+
+static void receive(struct sim_node *to, const struct sim_node *from, struct sim_mail *mail)
+{
+    if (!mail->bytes) {
+        mail->message.server_id = mail->from;
+        mail->message.server_address = from->address;
+        raft_driver_receive(to->driver, &mail->message);
+        return;
+    }
+    raft_peers_receive(to->peers, mail->from, buf_span(mail->bytes));
+    buf_unref(mail->bytes);
+    if (raft_peers_refused(to->peers) > 0) {
+        sim_fail(to->world, "a message between %llu and %llu was refused",
+                 (unsigned long long)mail->from, (unsigned long long)mail->to);
     }
 }
 
@@ -157,12 +220,10 @@ static void deliver(struct sim_world *w)
         *at = mail->next;
         struct sim_node *to = node_of(w, mail->to);
         struct sim_node *from = node_of(w, mail->from);
-        if (to->driver && !w->weather.is_cut[mail->from - 1][mail->to - 1]) {
-            mail->message.server_id = mail->from;
-            mail->message.server_address = from->address;
-            raft_driver_receive(to->driver, &mail->message);
+        if (to->driver && to->id == mail->to && !is_cut(w, mail->from, mail->to)) {
+            receive(to, from, mail);
         } else {
-            free_message(&mail->message);
+            free_mail(mail);
         }
         mem_free(mail);
         at = &w->mail;
@@ -187,12 +248,35 @@ static void on_fatal(void *self, const struct fail *why)
     sim_fail(n->world, "node %llu: %s", (unsigned long long)n->id, fail_text(why));
 }
 
+static void on_read_failed(void *self, int err)
+{
+    struct sim_node *n = self;
+    sim_fail(n->world, "node %llu cannot read a snapshot: %d", (unsigned long long)n->id, err);
+}
+
 static const struct raft_wire_ops wire_ops = {.send = on_send};
+static const struct raft_wire_ops bytes_ops = {on_send, on_snapshot};
 static const struct raft_driver_ops driver_ops = {on_wake, on_fatal, NULL};
+
+static void boot_peers(struct sim_node *n)
+{
+    n->member = (struct raft_member){.silent_ms_max = 1000};
+    if (n->world->is_churning) {
+        n->peers = raft_peers_create(&(struct raft_peers_options){
+            .id = n->id,
+            .wire = {n, on_bytes},
+            .storage = raft_memory_storage(n->disk),
+            .now_ms = now_ms,
+            .on_fail = on_read_failed,
+            .self = n,
+        });
+    }
+}
 
 void sim_boot(struct sim_node *n)
 {
     struct sim_world *w = n->world;
+    boot_peers(n);
     struct raft_loaded loaded = {0};
     if (raft_memory_last(n->disk) < raft_memory_mark(n->disk)) {
         sim_fail(w, "node %llu lost entries that were stored", (unsigned long long)n->id);
@@ -202,7 +286,7 @@ void sim_boot(struct sim_node *n)
         .id = n->id,
         .address = n->address,
         .storage = raft_memory_storage(n->disk),
-        .wire = {&wire_ops, n},
+        .wire = {n->peers ? &bytes_ops : &wire_ops, n},
         .now_ms = now_ms,
         .ops = &driver_ops,
         .self = n,
@@ -222,6 +306,9 @@ void sim_boot(struct sim_node *n)
     if (raft_driver_create(&options, &loaded, &n->driver, &fail) != 0) {
         sim_fail(w, "node %llu does not start: %s", (unsigned long long)n->id, fail_text(&fail));
     }
+    if (n->peers) {
+        raft_peers_attach(n->peers, n->driver);
+    }
 }
 
 void sim_crash(struct sim_node *n)
@@ -233,28 +320,38 @@ void sim_crash(struct sim_node *n)
         raft_driver_snapshot_abort(n->driver);
     }
     raft_memory_crash(n->disk);
+    raft_peers_destroy(n->peers);
+    n->peers = NULL;
     raft_driver_destroy(n->driver);
     n->driver = NULL;
     n->world->crashes++;
 }
 
-void sim_init(struct sim_world *w, uint64_t seed, unsigned nodes)
+void sim_init(struct sim_world *w, uint64_t seed, unsigned voters, bool is_churning)
 {
-    *w = (struct sim_world){.seed = seed, .random = seed * 0x9e3779b97f4a7c15u + 7, .count = nodes};
+    *w = (struct sim_world){.seed = seed,
+                            .random = seed * 0x9e3779b97f4a7c15u + 7,
+                            .count = is_churning ? SIM_NODES_MAX : voters,
+                            .voters = voters,
+                            .is_churning = is_churning};
     w->chosen = mem_zalloc(SIM_ENTRIES_MAX, sizeof *w->chosen);
     w->now_ms = 1000;
     struct raft_configuration conf = {0};
     raft_configuration_init(&conf);
-    for (unsigned i = 0; i < nodes; i++) {
+    for (unsigned i = 0; i < w->count; i++) {
         struct sim_node *n = &w->nodes[i];
         n->world = w;
         n->id = i + 1;
         (void)snprintf(n->address, sizeof n->address, "node%u", i + 1);
-        ASSERT(raft_configuration_add(&conf, n->id, n->address, RAFT_VOTER) == 0);
+        if (i < voters) {
+            ASSERT(raft_configuration_add(&conf, n->id, n->address, RAFT_VOTER) == 0);
+        }
     }
-    for (unsigned i = 0; i < nodes; i++) {
+    for (unsigned i = 0; i < w->count; i++) {
         w->nodes[i].disk = raft_memory_create(seed * 8 + i);
-        raft_memory_bootstrap(w->nodes[i].disk, &conf);
+        if (i < voters) {
+            raft_memory_bootstrap(w->nodes[i].disk, &conf);
+        }
         raft_memory_run(w->nodes[i].disk, w->now_ms);
         sim_boot(&w->nodes[i]);
     }
@@ -270,7 +367,7 @@ void sim_close(struct sim_world *w)
     while (w->mail) {
         struct sim_mail *mail = w->mail;
         w->mail = mail->next;
-        free_message(&mail->message);
+        free_mail(mail);
         mem_free(mail);
     }
     mem_free(w->chosen);
@@ -341,11 +438,13 @@ static void apply(struct sim_node *n, const struct raft_item *item)
 static void restore(struct sim_node *n, const struct raft_item *item)
 {
     struct sim_world *w = n->world;
-    uint64_t state[2] = {0};
-    if (item->bytes.len != sizeof n->snapshot) {
+    uint64_t state[8] = {0};
+    struct consensus_source source = {0};
+    if (raft_snapshot_open(item->bytes, &source, NULL) != 0 ||
+        consensus_source_left(&source) != sizeof state ||
+        consensus_source_read(&source, state, sizeof state) != 0) {
         sim_fail(w, "a snapshot of %zu bytes", item->bytes.len);
     }
-    memcpy(state, item->bytes.data, sizeof state);
     if (state[0] != item->index || state[1] != w->chosen[item->index].digest ||
         item->term != w->chosen[item->index].term) {
         sim_fail(w, "node %llu restores a snapshot at %llu that holds another state",
@@ -360,11 +459,14 @@ static void take_snapshot(struct sim_node *n)
 {
     struct sim_world *w = n->world;
     if (n->snapshot_at_ms && w->now_ms >= n->snapshot_at_ms) {
-        struct raft_buffer *bufs = raft_malloc(2 * sizeof *bufs);
-        bufs[0] = copy_buffer((struct raft_buffer){n->snapshot, 16});
-        bufs[1] = copy_buffer((struct raft_buffer){n->snapshot + 16, sizeof n->snapshot - 16});
+        struct raft_buffer *bufs = NULL;
+        unsigned bufs_count = 0;
+        struct consensus_sink sink = {0};
+        ASSERT(consensus_sink_write(&sink,
+                                    span_of((const char *)n->snapshot, sizeof n->snapshot)) == 0);
+        raft_snapshot_finish(&sink, &bufs, &bufs_count);
         n->snapshot_at_ms = 0;
-        raft_driver_snapshot_put(n->driver, bufs, 2);
+        raft_driver_snapshot_put(n->driver, bufs, bufs_count);
         w->snapshots++;
         return;
     }
@@ -393,6 +495,7 @@ static void check_leader(struct sim_node *n)
 
 static void look_at(struct sim_node *n)
 {
+    struct sim_world *w = n->world;
     struct raft_item item = {0};
     while (raft_driver_next(n->driver, &item)) {
         if (item.kind == RAFT_ITEM_RESTORE) {
@@ -402,6 +505,10 @@ static void look_at(struct sim_node *n)
         }
     }
     check_leader(n);
+    if (n->peers) {
+        raft_peers_tick(n->peers);
+    }
+    raft_member_tick(&n->member, n->driver, w->now_ms);
     /* Half-taken snapshots end with the driver. */
     take_snapshot(n);
 }

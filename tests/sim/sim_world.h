@@ -13,7 +13,9 @@
 
 #include "base/macros.h"
 #include "consensus/raft_driver.h"
+#include "consensus/raft_member.h"
 #include "consensus/raft_memory.h"
+#include "consensus/raft_peers.h"
 
 #define SIM_NODES_MAX 5
 #define SIM_ENTRIES_MAX 400000
@@ -33,6 +35,8 @@ struct sim_submitted {
 };
 
 #define SIM_SUBMITTED_MAX 4096
+#define SIM_IDS 8 /* id - 1 modulo this is the place; one that was wiped comes back as id + this   \
+                   */
 
 struct sim_node {
     struct sim_world *world;
@@ -40,11 +44,13 @@ struct sim_node {
     char address[16];
     struct raft_memory *disk;
     struct raft_driver *driver; /* NULL: the node is down */
+    struct raft_peers *peers;   /* NULL: messages are not bytes */
+    struct raft_member member;
     uint64_t applied;
     uint64_t digest;
     uint64_t up_at_ms;
     uint64_t snapshot_at_ms; /* when the one being built is done; 0: none */
-    char snapshot[64];
+    uint64_t snapshot[8];
     struct sim_submitted submitted[SIM_SUBMITTED_MAX];
     unsigned submitted_count;
 };
@@ -55,6 +61,7 @@ struct sim_mail {
     uint64_t from;
     uint64_t to;
     struct raft_message message;
+    struct buf *bytes; /* NULL: message */
 };
 
 /* How bad the world is now. */
@@ -71,6 +78,8 @@ struct sim_world {
     uint64_t random;
     uint64_t now_ms;
     unsigned count;
+    unsigned voters;  /* the first of the nodes are the first configuration */
+    bool is_churning; /* members come and go, and messages are bytes */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_mail *mail;
     struct sim_weather weather;
@@ -84,6 +93,8 @@ struct sim_world {
     unsigned crashes;
     unsigned restores;
     unsigned snapshots;
+    unsigned changes; /* of members that were begun */
+    unsigned wipes;
 };
 
 /* Print why, with seed and time, and exit 1. */
@@ -92,8 +103,9 @@ NORETURN void sim_fail(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2,
 /* A number below n; n > 0. */
 uint64_t sim_random(struct sim_world *w, uint64_t n);
 
-/* Nodes that have never run, all of them voters, all up. */
-void sim_init(struct sim_world *w, uint64_t seed, unsigned nodes);
+/* Nodes that have never run, all of them voters, all up. With churn there are SIM_NODES_MAX, and
+ * the others wait to be taken in. */
+void sim_init(struct sim_world *w, uint64_t seed, unsigned voters, bool is_churning);
 void sim_close(struct sim_world *w);
 
 /* A node stops as a machine does, and comes back. */
@@ -105,6 +117,13 @@ void sim_step(struct sim_world *w);
 
 /* A client's write to whoever leads, if any does. */
 void sim_submit(struct sim_world *w);
+
+/* A change of members, asked of whoever leads, if any does. A node that is none may also lose its
+ * disk and come back as another one. */
+void sim_churn(struct sim_world *w);
+
+/* Whether the node is a member, as the one that leads sees it. */
+bool sim_is_member(struct sim_world *w, const struct sim_node *n);
 
 /* A node that leads, or NULL. */
 struct sim_node *sim_leader(struct sim_world *w);

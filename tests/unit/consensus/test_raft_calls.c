@@ -189,10 +189,16 @@ static void test_rule_8__voter_that_lacks_the_last_change__blocks_the_next(void 
         assert_int_equal(
             raft_configuration_add(&conf, i + 1, names[i], i < 3 ? RAFT_VOTER : RAFT_SPARE), 0);
     }
+    /* Nothing of its own term is committed yet. */
     driver_bed_ack(&bed, 2, 1);
-    assert_int_equal(raft_driver_change(bed.driver, &conf, &fail), E_CONFLICT);
-    assert_non_null(strstr(fail_text(&fail), "three"));
     driver_bed_ack(&bed, 3, 1);
+    assert_int_equal(raft_driver_change(bed.driver, &conf, &fail), E_CONFLICT);
+    assert_non_null(strstr(fail_text(&fail), "begun to lead"));
+    raft_driver_settle(bed.driver);
+    raft_driver_settle(bed.driver);
+    assert_int_equal(raft_driver_state(bed.driver).last_index, 2);
+    driver_bed_pass(&bed, 1);
+    driver_bed_ack(&bed, 2, 2);
     assert_int_equal(raft_driver_change(bed.driver, &conf, &fail), 0);
     uint64_t last = raft_driver_state(bed.driver).last_index;
     driver_bed_pass(&bed, 1);
@@ -200,8 +206,40 @@ static void test_rule_8__voter_that_lacks_the_last_change__blocks_the_next(void 
     assert_int_equal(raft_driver_state(bed.driver).commit_index, last);
     conf.servers[3].role = RAFT_STANDBY;
     assert_int_equal(raft_driver_change(bed.driver, &conf, &fail), E_CONFLICT);
+    assert_non_null(strstr(fail_text(&fail), "three"));
     driver_bed_ack(&bed, 3, last);
     assert_int_equal(raft_driver_change(bed.driver, &conf, &fail), 0);
+    raft_configuration_close(&conf);
+}
+
+/* A dead voter could not be replaced else. */
+static void test_rule_8__voter_that_leaves_or_is_long_gone__does_not_block(void **state)
+{
+    (void)state;
+    driver_bed_lead(&bed);
+    struct raft_configuration conf = {0};
+    raft_configuration_init(&conf);
+    static const char *const names[] = {"one", "two", "three", "four"};
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(
+            raft_configuration_add(&conf, i + 1, names[i], i < 3 ? RAFT_VOTER : RAFT_SPARE), 0);
+    }
+    raft_driver_settle(bed.driver);
+    for (unsigned i = 0; i < RAFT_DRIVER_GONE_MS / 100; i++) {
+        driver_bed_pass(&bed, 100);
+        driver_bed_ack(&bed, 2, raft_driver_state(bed.driver).last_index);
+    }
+    assert_int_equal(raft_driver_change(bed.driver, &conf, NULL), 0);
+    uint64_t last = raft_driver_state(bed.driver).last_index;
+    driver_bed_pass(&bed, 1);
+    driver_bed_ack(&bed, 2, last);
+    raft_configuration_close(&conf);
+    raft_configuration_init(&conf);
+    assert_int_equal(raft_configuration_add(&conf, 1, "one", RAFT_VOTER), 0);
+    assert_int_equal(raft_configuration_add(&conf, 2, "two", RAFT_VOTER), 0);
+    assert_int_equal(raft_configuration_add(&conf, 4, "four", RAFT_SPARE), 0);
+    assert_int_equal(raft_driver_change(bed.driver, &conf, NULL), 0);
+    assert_true(raft_driver_is_changing(bed.driver));
     raft_configuration_close(&conf);
 }
 
@@ -235,6 +273,8 @@ int main(void)
                                         alone, teardown),
         cmocka_unit_test_setup_teardown(
             test_rule_8__voter_that_lacks_the_last_change__blocks_the_next, three, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_rule_8__voter_that_leaves_or_is_long_gone__does_not_block, three, teardown),
         cmocka_unit_test_setup_teardown(test_transfer__not_leader_or_no_voter__is_refused, three,
                                         teardown),
     };
