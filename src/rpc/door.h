@@ -36,8 +36,9 @@
 #define DOOR_LEAVE_MS 1000  /* how long somebody who was told why may go on sending */
 #define DOOR_GUESTS_MAX 8192
 #define DOOR_GUESTS_PER_IP_MAX 1024
-#define DOOR_HELLO_MS 100 /* handshakes of peers: one each 100 ms and 50 at once from an address   \
-                           */
+#define DOOR_HELLO_MS                                                                              \
+    100 /* handshakes of peers: one each 100 ms and 50 at once from an address                     \
+         */
 #define DOOR_HELLO_BURST 50
 #define DOOR_HELLO_ALL_MS 10 /* and of all strangers: at 2 ms of CPU each, a fifth of one core */
 #define DOOR_HELLO_ALL_BURST 200
@@ -97,6 +98,7 @@ void door_set_peer(struct door *d, struct door_way *way);
  * Returns how many were taken, at most DOOR_MEMBERS_MAX. */
 size_t door_set_members(struct door *d, const char *const *addresses, size_t count);
 
+/* The bound port; also after the stop. */
 uint16_t door_port(const struct door *d);
 
 /* Borrowed until door_destroy. Any thread. */

@@ -99,6 +99,7 @@ static struct guests_host *find_or_add(struct guests *g, const struct door_ip *i
 
 static void forget(struct guests *g, struct guests_host *host)
 {
+    ASSERT(g->hosts != NULL); /* host is in both */
     DL_DELETE(g->busy, host);
     g->busy_count--;
     HASH_DEL(g->hosts, host);

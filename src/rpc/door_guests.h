@@ -69,8 +69,10 @@ struct door_ip door_ip_of(const struct sockaddr *address);
 /* From text, without brackets. False when it is none. */
 bool door_ip_parse(const char *text, struct door_ip *ret);
 
+/* The same one, as it is counted. */
 bool door_ip_equal(const struct door_ip *a, const struct door_ip *b);
 
+/* Nobody there yet. limits is copied; max and per_ip_max are over 0. */
 MUST_USE struct guests *guests_create(const struct guests_limits *limits);
 
 /* All guests must be removed. */
@@ -91,6 +93,7 @@ void guests_remove(struct guests *g, struct guest *take_guest);
 /* The oldest in a state, whose deadline is the next; NULL: nobody. */
 struct guest *guests_first(const struct guests *g, enum guest_state state);
 
+/* All of them, in any state. */
 size_t guests_count(const struct guests *g);
 
 /* Whether ip may begin another handshake; if so it is counted. */

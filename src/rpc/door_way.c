@@ -178,8 +178,8 @@ int door_way_check(struct fail *fail)
     }
     struct door_way way = {.name = DOOR_WAY_PLAIN};
     grpc_arg arg = door_way_arg(&way);
-    grpc_channel_args args = {.num_args = 1, .args = &arg};
-    grpc_server *server = grpc_server_create(&args, NULL);
+    grpc_channel_args all = {.num_args = 1, .args = &arg};
+    grpc_server *server = grpc_server_create(&all, NULL);
     grpc_completion_queue *cq = grpc_completion_queue_create_for_next(NULL);
     grpc_server_register_completion_queue(server, cq, NULL);
     grpc_server_credentials *open = grpc_insecure_server_credentials_create();

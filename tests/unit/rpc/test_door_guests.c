@@ -122,7 +122,7 @@ static void test_guests__full__who_leaves_goes_before_who_came_first(void **stat
     struct guest *first = add(1, "10.0.0.1");
     struct guest *list[6] = {first};
     for (int i = 2; i <= 6; i++) {
-        char ip[16];
+        char ip[40];
         (void)snprintf(ip, sizeof(ip), "10.0.1.%d", i);
         list[i - 1] = add(i, ip);
     }
@@ -160,7 +160,7 @@ static void test_hello__all_addresses_together__are_limited_too(void **state)
     (void)state;
     unsigned taken = 0;
     for (int i = 0; i < 100; i++) {
-        char ip[16];
+        char ip[40];
         (void)snprintf(ip, sizeof(ip), "10.0.1.%d", i);
         taken += hello(ip, NOW);
     }
@@ -186,7 +186,7 @@ static void test_hosts__that_are_remembered__are_bounded(void **state)
     (void)state;
     uint64_t now = NOW;
     for (int i = 0; i < 2 * GUESTS_BUSY_MAX; i++) {
-        char ip[16];
+        char ip[40];
         (void)snprintf(ip, sizeof(ip), "10.%d.%d.1", i / 250, i % 250);
         (void)hello(ip, now);
         assert_true(guests_hosts(guests) <= GUESTS_BUSY_MAX + 1);
