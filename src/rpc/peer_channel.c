@@ -12,6 +12,7 @@
 #define WHY_MAX 512
 #define STEADY_MS 2000 /* a stream that lived so long begins again with the shortest pause */
 #define LOG_EVERY_MS 10000
+#define DOUBTS_MAX 25 /* short pauses in which the second port of a node that starts may open */
 
 enum channel_state {
     CHANNEL_WAITING,
@@ -40,6 +41,7 @@ struct peer_channel {
     unsigned port;            /* index of the one that is dialled, or was last */
     unsigned tried;           /* ports in this round */
     bool saw_self;            /* in this round, our key at the first port */
+    unsigned doubts;          /* rounds in which a node answered that may be the wrong one */
     bool saw_no_peer;         /* in this round, something else than TLS at the second port */
     uint32_t pause_ms;
     uint64_t due_ms; /* WAITING: when the pause is over */
@@ -202,6 +204,11 @@ static void fail_dial(struct peer_channel *c, const struct peer_dial *d)
         return;
     }
     log_round(c);
+    bool is_doubtful = verdict == PEER_DOUBTFUL || (c->saw_self && !is_ours);
+    if (is_doubtful && c->doubts < DOUBTS_MAX) {
+        c->doubts++;
+        c->pause_ms = LINK_BACKOFF_MS;
+    }
     wait_round(c);
 }
 

@@ -145,14 +145,18 @@ static void test_self__own_address__is_told(void **state)
 }
 
 /* A port that takes connections and says something that is not TLS, as clients' port does. */
-static uint16_t open_plain_server(grpc_server **ret, grpc_completion_queue **ret_cq)
+static uint16_t open_plain_server(uint16_t wanted, grpc_server **ret,
+                                  grpc_completion_queue **ret_cq)
 {
     grpc_init();
     *ret = grpc_server_create(NULL, NULL);
     *ret_cq = grpc_completion_queue_create_for_next(NULL);
     grpc_server_register_completion_queue(*ret, *ret_cq, NULL);
     grpc_server_credentials *open = grpc_insecure_server_credentials_create();
-    int port = grpc_server_add_http2_port(*ret, "127.0.0.1:0", open);
+    char address[32];
+    snprintf(address, sizeof(address), "127.0.0.1:%u", wanted);
+    int port = grpc_server_add_http2_port(*ret, address, open);
+    assert_true(port > 0);
     grpc_server_credentials_release(open);
     grpc_server_start(*ret);
     return (uint16_t)port;
@@ -180,7 +184,7 @@ static void test_second_port__is_clients__the_first_is_believed(void **state)
     struct node *b = node_open();
     node_start(a, 0);
     node_start(b, 0);
-    uint16_t clients = open_plain_server(&plain, &cq);
+    uint16_t clients = open_plain_server(0, &plain, &cq);
     node_list(a, 0, b->port, clients, NULL);
     node_list(a, 1, a->port, clients, NULL);
     node_apply(a);
@@ -209,6 +213,19 @@ static void test_second_port__is_silent__nothing_is_learned_at_the_first(void **
     }
     assert_int_equal(a->slots[0].learned, 0);
     assert_int_equal(a->slots[1].selves, 0);
+    /* Nodes that start open it a little later, and then it goes fast. */
+    uint16_t late = rig_free_port();
+    node_list(a, 2, b->port, late, NULL);
+    node_apply(a);
+    until_ms = clock_mono_ms() + 1000;
+    while (rig_tick(until_ms)) {
+    }
+    grpc_server *plain = NULL;
+    grpc_completion_queue *cq = NULL;
+    (void)open_plain_server(late, &plain, &cq);
+    SOON(600, a->slots[2].learned == 1);
+    close_plain_server(plain, cq);
+    node_unlist(a, 2);
     /* A known member is found there. */
     node_list(b, 0, a->port, 0, &a->identity.id);
     node_apply(b);
