@@ -181,6 +181,18 @@ static bool set_aside(struct membership *m, struct slot *s, struct now now)
 
 /* Answers */
 
+/* An address that was ours may be another's by now: it is asked again. */
+static void doubt_self(struct membership *m, const struct slot *found, struct now now)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        struct slot *s = &m->slot[i];
+        bool is_old = now.mono_ms >= s->alias_ms + MEMBERSHIP_GUEST_MS;
+        if (s->is_used && s->is_self && s != found && is_old) {
+            s->is_self = false;
+        }
+    }
+}
+
 void slot_self(struct membership *m, struct slot *s, struct now now)
 {
     if (s->is_self || (node_id_is_set(slot_who(s)) && !set_aside(m, s, now))) {
@@ -191,6 +203,7 @@ void slot_self(struct membership *m, struct slot *s, struct now now)
         return;
     }
     clear(s);
+    doubt_self(m, s, now);
     s->is_self = true;
     s->is_alias = false;
     s->alias_ms = now.mono_ms;

@@ -180,6 +180,109 @@ static void test_twins__a_copied_directory_is_found(void **state)
     assert_true(bed_leader(&b) == 0 || bed_leader(&b) == 2 || bed_leader(&b) == BED_NODES);
 }
 
+static unsigned changes(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < b.count; i++) {
+        n += b.node[i].changes;
+    }
+    return n;
+}
+
+/* Crashes, cuts, broken streams and new addresses, of as many nodes as fate wants. */
+static void rattle(void)
+{
+    unsigned i = (unsigned)bed_random(&b, b.count);
+    unsigned j = (unsigned)bed_random(&b, b.count);
+    switch (bed_random(&b, 8)) {
+    case 0:
+    case 1:
+        bed_kill(&b, i);
+        break;
+    case 2:
+        bed_cut(&b, i, j, true);
+        break;
+    case 3:
+        b.is_cut[i][j] = true;
+        break;
+    case 4:
+        bed_cut(&b, i, j, false);
+        break;
+    case 5: { /* two nodes change places, running or not */
+        char host[sizeof(b.node[i].host)];
+        memcpy(host, b.node[i].host, sizeof(host));
+        memcpy(b.node[i].host, b.node[j].host, sizeof(host));
+        memcpy(b.node[j].host, host, sizeof(host));
+        break;
+    }
+    default:
+        if (!b.node[i].is_alive) {
+            bed_start(&b, i);
+        }
+    }
+}
+
+static void heal(void)
+{
+    for (unsigned i = 0; i < b.count; i++) {
+        bed_cut_off(&b, i, false);
+        if (!b.node[i].is_alive) {
+            bed_start(&b, i);
+        }
+    }
+    b.break_per_mille = 0;
+}
+
+static void test_random__members_find_each_other_after_anything(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        bed_close(&b);
+        bed_init(&b, seed);
+        bed_cluster(&b, seed % 2 ? 5 : 3);
+        bed_start_all(&b);
+        bed_until_whole(&b, (unsigned)b.count, 20000);
+        b.break_per_mille = 100;
+        for (unsigned step = 0; step < 40; step++) {
+            rattle();
+            bed_run(&b, bed_random(&b, 1500));
+        }
+        heal();
+        uint64_t healed_ms = b.now.mono_ms;
+        while (!bed_is_whole(&b, (unsigned)b.count) && b.now.mono_ms < healed_ms + 15000) {
+            bed_run(&b, 100);
+        }
+        if (!bed_is_whole(&b, (unsigned)b.count) || changes() != 0 || b.form_count != 1) {
+            bed_until_whole(&b, (unsigned)b.count, 1);
+            fail_msg("seed %llu: %u changes", (unsigned long long)seed, changes());
+        }
+    }
+}
+
+/* One after another is emptied, at any moment: each comes back under a new key. */
+static void test_random__wiped_members_are_replaced_one_by_one(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        bed_close(&b);
+        bed_init(&b, seed);
+        bed_cluster(&b, 3);
+        bed_start_all(&b);
+        bed_until_whole(&b, 3, 20000);
+        b.break_per_mille = seed % 2 ? 100 : 0;
+        for (unsigned round = 0; round < 4; round++) {
+            unsigned i = (unsigned)bed_random(&b, 3);
+            bed_run(&b, 1000 + bed_random(&b, 3000));
+            bed_kill(&b, i);
+            bed_wipe(&b, i);
+            bed_run(&b, bed_random(&b, 15000));
+            bed_start(&b, i);
+            bed_until_whole(&b, 3, 60000);
+            assert_int_equal(b.node[i].joins, 1);
+        }
+    }
+}
+
 static void test_create__a_secret_that_is_too_long_is_refused(void **state)
 {
     (void)state;
@@ -226,6 +329,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lost_log__also_when_the_file_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_file__keys_are_learned_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(test_twins__a_copied_directory_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_random__members_find_each_other_after_anything, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_random__wiped_members_are_replaced_one_by_one, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_create__a_secret_that_is_too_long_is_refused, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_address_text__carries_the_id_when_it_fits, setup,
