@@ -7,12 +7,12 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "consensus/consensus.h"
+#include "consensus/raft_conf.h"
 #include "consensus/raft_driver.h"
 #include "consensus/raft_guard.h"
 #include "consensus/raft_snapshot.h"
 
 #define INDEX_MAX (UINT64_MAX >> 2) /* what is added to an index never overflows */
-#define CONFIGURATION_VERSION 1     /* of libraft's encoding */
 #define SNAPSHOT_MAX                                                                               \
     (RAFT_SNAPSHOT_BYTES_MAX + RAFT_SNAPSHOT_BYTES_MAX / 1024) /* with its heads                   \
                                                                 */
@@ -259,83 +259,6 @@ static bool is_term(uint64_t n)
     return n > 0 && n <= INDEX_MAX;
 }
 
-struct configuration_reader {
-    struct span rest;
-    bool is_bad;
-};
-
-static uint64_t take_number(struct configuration_reader *r, size_t len)
-{
-    uint64_t n = 0;
-    if (r->rest.len < len) {
-        r->is_bad = true;
-        return 0;
-    }
-    memcpy(&n, r->rest.data, len);
-    r->rest = span_of(r->rest.data + len, r->rest.len - len);
-    return le64toh(n);
-}
-
-static struct span take_text(struct configuration_reader *r)
-{
-    const char *end = r->rest.len ? memchr(r->rest.data, 0, r->rest.len) : NULL;
-    if (!end) {
-        r->is_bad = true;
-        return (struct span){0};
-    }
-    struct span text = span_of(r->rest.data, (size_t)(end - r->rest.data));
-    r->rest = span_of(end + 1, r->rest.len - text.len - 1);
-    return text;
-}
-
-/* A server as libraft would take it, and one that was not there before. */
-static bool is_server(const struct raft_configuration *before, uint64_t id, struct span address,
-                      uint64_t role)
-{
-    if (id == 0 || role > RAFT_SPARE || address.len == 0 || address.len > CONSENSUS_ADDRESS_MAX ||
-        before->n >= RAFT_DRIVER_PEERS_MAX) {
-        return false;
-    }
-    for (unsigned i = 0; i < before->n; i++) {
-        const struct raft_server *s = &before->servers[i];
-        if (s->id == id || span_eq(span_str(s->address), address)) {
-            return false;
-        }
-    }
-    return memchr(address.data, 0, address.len) == NULL;
-}
-
-static bool add_server(struct raft_configuration *conf, uint64_t id, struct span address,
-                       uint64_t role)
-{
-    char text[CONSENSUS_ADDRESS_MAX + 1] = {0};
-    if (!is_server(conf, id, address, role)) {
-        return false;
-    }
-    memcpy(text, address.data, address.len);
-    int err = raft_configuration_add(conf, id, text, (int)role);
-    ASSERT(!err);
-    return true;
-}
-
-bool raft_codec_is_configuration(struct span bytes)
-{
-    struct configuration_reader r = {.rest = bytes};
-    struct raft_configuration conf = {0};
-    raft_configuration_init(&conf);
-    bool is_version = take_number(&r, 1) == CONFIGURATION_VERSION;
-    uint64_t n = take_number(&r, 8);
-    bool is_good = is_version && !r.is_bad && n > 0 && n <= RAFT_DRIVER_PEERS_MAX;
-    for (uint64_t i = 0; is_good && i < n; i++) {
-        uint64_t id = take_number(&r, 8);
-        struct span address = take_text(&r);
-        uint64_t role = take_number(&r, 1);
-        is_good = !r.is_bad && add_server(&conf, id, address, role);
-    }
-    raft_configuration_close(&conf);
-    return is_good;
-}
-
 /* One entry as raft_driver_receive takes it; its bytes are still in the message. */
 static bool read_entry(struct span *rest, uint64_t term_max, struct raft_entry *ret)
 {
@@ -359,7 +282,7 @@ static bool read_entry(struct span *rest, uint64_t term_max, struct raft_entry *
     *ret = (struct raft_entry){.term = term,
                                .type = (enum raft_entry_type)type,
                                .buf = {(void *)(uintptr_t)bytes.data, bytes.len}};
-    return type != RAFT_CHANGE || raft_codec_is_configuration(bytes);
+    return type != RAFT_CHANGE || raft_conf_is_encoded(bytes);
 }
 
 /* All of them in one block, as libraft wants it. */
@@ -496,7 +419,7 @@ static bool read_members(const Nacre__RaftPiece *b, struct raft_configuration *c
     for (size_t i = 0; is_good && i < b->n_members; i++) {
         const Nacre__RaftServer *s = b->members[i];
         struct span address = span_of((const char *)s->address.data, s->address.len);
-        is_good = add_server(conf, s->id, address, s->role);
+        is_good = raft_conf_add(conf, s->id, address, s->role);
     }
     return is_good;
 }

@@ -73,7 +73,4 @@ MUST_USE int raft_codec_decode(struct span bytes, struct raft_packet *ret, struc
 /* Free what a packet still holds. */
 void raft_codec_free(struct raft_packet *packet);
 
-/* Whether libraft can read the bytes of a configuration entry: it does not look where they end. */
-bool raft_codec_is_configuration(struct span bytes);
-
 #endif

@@ -322,7 +322,12 @@ static bool admit(struct raft_driver *d, struct pending *p)
         return false;
     }
     if (p->message.type == RAFT_APPEND_ENTRIES) {
-        note_append(d, &p->message.append_entries);
+        struct raft_append_entries *append = &p->message.append_entries;
+        note_append(d, append);
+        if (!d->is_installing && append->prev_log_index < d->log.snapshot_index &&
+            raft_log_term(&d->log, append->prev_log_index) == 0) {
+            raft_guard_skip(append, d->log.snapshot_index, d->log.snapshot_term);
+        }
         raft_guard_commit(&p->message.append_entries, d->raft.commit_index);
     }
     /* Rule 6: the leader sends it again. */

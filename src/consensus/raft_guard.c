@@ -12,6 +12,32 @@ void raft_guard_commit(struct raft_append_entries *append, uint64_t commit_index
     }
 }
 
+static void free_entries(struct raft_append_entries *append)
+{
+    if (append->n_entries > 0) {
+        raft_free(append->entries[0].batch);
+    }
+    raft_free(append->entries);
+    append->entries = NULL;
+    append->n_entries = 0;
+}
+
+void raft_guard_skip(struct raft_append_entries *append, uint64_t snapshot_index,
+                     uint64_t snapshot_term)
+{
+    ASSERT(append->prev_log_index < snapshot_index);
+    uint64_t before = snapshot_index - append->prev_log_index;
+    if (append->n_entries > before) {
+        append->n_entries -= (unsigned)before;
+        memmove(append->entries, append->entries + before,
+                append->n_entries * sizeof *append->entries);
+    } else {
+        free_entries(append);
+    }
+    append->prev_log_index = snapshot_index;
+    append->prev_log_term = snapshot_term;
+}
+
 static void *must(void *memory)
 {
     ASSERT(memory); /* out of memory ends the process, as in base/mem.h */
@@ -55,16 +81,6 @@ static unsigned next_cut(const struct raft_append_entries *append, unsigned from
         }
     }
     return append->n_entries;
-}
-
-static void free_entries(struct raft_append_entries *append)
-{
-    if (append->n_entries > 0) {
-        raft_free(append->entries[0].batch);
-    }
-    raft_free(append->entries);
-    append->entries = NULL;
-    append->n_entries = 0;
 }
 
 unsigned raft_guard_split(struct raft_append_entries *take, struct raft_append_entries *ret,

@@ -1,4 +1,5 @@
-/* What a message must look like before libraft 0.22.1 may see it: its defects G2 and G3.
+/* What a message must look like before libraft 0.22.1 may see it: its defects G2, G3 and
+ * G8.
  *
  * Thread:  any; functions of their arguments.
  */
@@ -21,6 +22,12 @@ void raft_guard_commit(struct raft_append_entries *append, uint64_t commit_index
  * What would be part max + 1 is left out, as if lost. */
 MUST_USE unsigned raft_guard_split(struct raft_append_entries *take,
                                    struct raft_append_entries *ret, unsigned max);
+
+/* G8: libraft takes an entry that its own snapshot replaced for one that it never had, and appends
+ * it at the log's end. A message that begins before what the log still holds begins at the snapshot
+ * instead: what is in that was committed, and the leader has it too. */
+void raft_guard_skip(struct raft_append_entries *append, uint64_t snapshot_index,
+                     uint64_t snapshot_term);
 
 /* Whether the message says that its sender leads in term. */
 bool raft_guard_leads(const struct raft_message *message, uint64_t term);

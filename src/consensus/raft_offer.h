@@ -40,6 +40,7 @@ struct raft_offers_options {
     void *self;
 };
 
+/* Nothing is on its way. */
 MUST_USE struct raft_offers *raft_offers_create(const struct raft_offers_options *options);
 
 /* The storage has no read of it under way any more. NULL is fine. */

@@ -27,6 +27,7 @@ struct raft_peers_options {
     void *self;                           /* of now_ms and on_fail */
 };
 
+/* Before the driver, which sends with raft_peers_wire. */
 MUST_USE struct raft_peers *raft_peers_create(const struct raft_peers_options *options);
 
 /* The storage has no request under way any more. NULL is fine. */

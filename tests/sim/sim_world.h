@@ -35,8 +35,9 @@ struct sim_submitted {
 };
 
 #define SIM_SUBMITTED_MAX 4096
-#define SIM_IDS 8 /* id - 1 modulo this is the place; one that was wiped comes back as id + this   \
-                   */
+#define SIM_IDS                                                                                    \
+    8 /* id - 1 modulo this is the place; one that was wiped comes back as id + this               \
+       */
 
 struct sim_node {
     struct sim_world *world;

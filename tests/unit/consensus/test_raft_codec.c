@@ -270,22 +270,6 @@ static void test_decode__too_large_or_a_bomb_of_small_fields__takes_no_memory(vo
     mem_free(bytes);
 }
 
-static void test_configuration__as_libraft_writes_it__is_read_and_cut_ones_are_not(void **state)
-{
-    (void)state;
-    struct raft_configuration conf = members(3);
-    struct raft_buffer bytes = {0};
-    assert_int_equal(raft_configuration_encode(&conf, &bytes), 0);
-    assert_true(raft_codec_is_configuration(span_of(bytes.base, bytes.len)));
-    for (size_t len = 0; len + 8 <= bytes.len; len++) {
-        assert_false(raft_codec_is_configuration(span_of(bytes.base, len)));
-    }
-    ((char *)bytes.base)[0] = 2;
-    assert_false(raft_codec_is_configuration(span_of(bytes.base, bytes.len)));
-    raft_free(bytes.base);
-    raft_configuration_close(&conf);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,7 +280,6 @@ int main(void)
         cmocka_unit_test(test_append__numbers_that_cannot_be__are_refused),
         cmocka_unit_test(test_piece__outside_the_whole_or_without_members__is_refused),
         cmocka_unit_test(test_decode__too_large_or_a_bomb_of_small_fields__takes_no_memory),
-        cmocka_unit_test(test_configuration__as_libraft_writes_it__is_read_and_cut_ones_are_not),
     };
     return cmocka_run_group_tests_name("consensus.raft_codec", tests, NULL, NULL);
 }

@@ -88,9 +88,63 @@ static void test_split__more_parts_than_room__the_rest_is_as_lost(void **state)
     drop(&parts[1]);
 }
 
+static struct raft_append_entries seven(void)
+{
+    struct raft_append_entries a = {.term = 3, .prev_log_index = 10, .prev_log_term = 2};
+    a.n_entries = 7;
+    a.entries = raft_calloc(a.n_entries, sizeof *a.entries);
+    char *batch = raft_calloc(a.n_entries, 8);
+    for (unsigned i = 0; i < a.n_entries; i++) {
+        a.entries[i] = (struct raft_entry){3, RAFT_COMMAND, {batch + i * 8ul, 8}, batch};
+    }
+    return a;
+}
+
+static void test_skip__begins_before_the_snapshot__begins_at_it(void **state)
+{
+    (void)state;
+    struct raft_message m = {.type = RAFT_APPEND_ENTRIES, .append_entries = seven()};
+    struct raft_append_entries *a = &m.append_entries;
+    char *batch = a->entries[0].batch;
+    raft_guard_skip(a, 14, 3);
+    assert_int_equal(a->prev_log_index, 14);
+    assert_int_equal(a->prev_log_term, 3);
+    assert_int_equal(a->n_entries, 3);
+    assert_ptr_equal(a->entries[0].buf.base, batch + 32);
+    assert_ptr_equal(a->entries[0].batch, batch);
+    raft_guard_free(&m);
+}
+
+static void test_skip__ends_before_the_snapshot__is_a_heartbeat_there(void **state)
+{
+    (void)state;
+    struct raft_append_entries a = seven();
+    raft_guard_skip(&a, 17, 3);
+    assert_int_equal(a.prev_log_index, 17);
+    assert_int_equal(a.n_entries, 0);
+    assert_null(a.entries);
+    raft_guard_skip(&a, 20, 3);
+    assert_int_equal(a.prev_log_index, 20);
+}
+
+static void test_leads__append_or_snapshot_of_the_term__only(void **state)
+{
+    (void)state;
+    struct raft_message m = {.type = RAFT_APPEND_ENTRIES, .append_entries = {.term = 3}};
+    assert_true(raft_guard_leads(&m, 3));
+    assert_false(raft_guard_leads(&m, 4));
+    m = (struct raft_message){.type = RAFT_INSTALL_SNAPSHOT, .install_snapshot = {.term = 3}};
+    assert_true(raft_guard_leads(&m, 3));
+    m = (struct raft_message){.type = RAFT_REQUEST_VOTE, .request_vote = {.term = 3}};
+    assert_false(raft_guard_leads(&m, 3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_skip__begins_before_the_snapshot__begins_at_it),
+        cmocka_unit_test(test_skip__ends_before_the_snapshot__is_a_heartbeat_there),
+        cmocka_unit_test(test_leads__append_or_snapshot_of_the_term__only),
         cmocka_unit_test(test_commit__only_of_a_message_that_ends_before_ours__is_lowered),
         cmocka_unit_test(test_split__no_configuration_inside__is_the_message_itself),
         cmocka_unit_test(test_split__configurations_inside__each_begins_a_part),
