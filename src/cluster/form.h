@@ -45,6 +45,7 @@ void form_digest(const struct form *f, uint8_t dst[FORM_BYTES]);
 /* The id of the cluster that it makes: the digest's first bytes. */
 bool form_makes(const struct form *f, const uint8_t cluster_id[CLUSTER_ID_BYTES]);
 
+/* Not all zero. */
 bool form_digest_is_set(const uint8_t digest[FORM_BYTES]);
 
 #endif

@@ -79,6 +79,7 @@ MUST_USE struct buf *hello_encode(const struct hello *h);
  * E_UNSUPPORTED  another protocol version */
 MUST_USE int hello_decode(struct span bytes, struct hello *ret, struct fail *fail);
 
+/* Free what it owns; it may be closed again. */
 void hello_close(struct hello *h);
 
 /* The sender's proof that it knows the secret: HMAC-SHA-256 over both ids and both nonces. The
@@ -91,6 +92,8 @@ struct hello_proof {
     const uint8_t *sender_nonce; /* HELLO_NONCE_BYTES */
     const uint8_t *receiver_nonce;
 };
+
+/* Make it. */
 void hello_prove(const struct hello_proof *p, uint8_t dst[HELLO_PROOF_BYTES]);
 
 /* In constant time. */

@@ -9,6 +9,8 @@
  * A host is compared in its canonical form: lower case, no trailing dot, addresses as inet_ntop
  * writes them, an IPv4 address inside IPv6 as IPv4. An entry that is there twice is kept once.
  *
+ * DIFF(member-syntax): Nacos refuses suffixes and compares hosts byte by byte.
+ *
  * Thread:  any; functions of their arguments.
  * Owns:    nothing; struct member_list is plain data.
  * Limits:  MEMBERS_MAX entries, MEMBERS_TEXT_MAX bytes; a main port of 1..MEMBER_PORT_MAX (the port

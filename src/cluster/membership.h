@@ -4,6 +4,8 @@
  * a hello, and pinned to its key. A pinned peer is a peer whatever the list, the addresses or the
  * order of starts say: nothing here keeps nodes that know each other from electing a leader.
  *
+ * DIFF(member-list-waits): Nacos lets every node believe its own list.
+ *
  * First start: a pristine node promises a first configuration when every listed member, itself
  * included, answered it, is pristine and has the same list; it makes the log when all have promised
  * the same one (membership_first.c has the argument why there are never two). Whoever meets a
@@ -187,6 +189,7 @@ uint64_t membership_deadline(const struct membership *m);
 
 /* For others on core. */
 
+/* How far this node has got. */
 enum membership_phase membership_phase(const struct membership *m);
 
 /* The cluster's id; all zero while there is none. */
