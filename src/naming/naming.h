@@ -168,10 +168,11 @@ void naming_commit(struct naming *n, struct span op, uint64_t owner, struct api_
 void naming_owner_gone(struct naming *n, uint64_t owner, int64_t time_ms, struct now now,
                        struct outbox *out);
 
+#define NAMING_LOST_MAX 64
+
 /* What this node knows by itself of another one, at most NAMING_LOST_MAX of them: while it is lost,
  * an HTTP client of it that beats here is taken over, by a publication through the log. Beyond the
  * limit a lost node counts as alive. Not replicated. */
-#define NAMING_LOST_MAX 64
 void naming_owner_lost(struct naming *n, uint64_t owner, bool is_lost);
 
 /* A frame PEER_NAMING of another node: beats that it received for HTTP clients of this node. Those

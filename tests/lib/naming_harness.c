@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "naming/push.h"
 #include "naming/push_state.h"
+#include "naming_frames.h"
 
 #define ROUNDS_MAX 8
 
@@ -56,12 +57,10 @@ void story_push_free(struct story_push *take_push)
 static void drop_pushes(struct story *s)
 {
     struct story_push *push = NULL;
-    struct story_push *push_next = NULL;
-    LL_FOREACH_SAFE(s->pushes, push, push_next)
-    {
+    while ((push = s->pushes)) {
+        s->pushes = push->next;
         story_push_free(push);
     }
-    s->pushes = NULL;
 }
 
 void story_end(struct story *s)
@@ -72,23 +71,15 @@ void story_end(struct story *s)
     }
     mem_free(s->committed);
     struct story_op *op = NULL;
-    struct story_op *op_next = NULL;
-    LL_FOREACH_SAFE(s->log, op, op_next)
-    {
+    while ((op = s->log)) {
+        s->log = op->next;
         buf_unref(op->op);
         free(op);
     }
-    struct story_frame *frame = NULL;
-    struct story_frame *frame_next = NULL;
-    LL_FOREACH_SAFE(s->frames, frame, frame_next)
-    {
-        buf_unref(frame->bytes);
-        free(frame);
-    }
+    frames_free(&s->frames);
     struct story_call *call = NULL;
-    struct story_call *call_next = NULL;
-    LL_FOREACH_SAFE(s->calls, call, call_next)
-    {
+    while ((call = s->calls)) {
+        s->calls = call->next;
         body_close(&call->call.reply.body);
         free(call);
     }
@@ -455,19 +446,6 @@ static void keep_op(struct story *s, struct effect *e)
     LL_APPEND(s->log, entry);
 }
 
-static void keep_frame(struct story *s, const struct effect *e)
-{
-    assert_int_equal(e->u.peer.kind, PEER_NAMING);
-    size_t len = body_len(&e->u.peer.body);
-    char *bytes = mem_alloc(len + 1);
-    body_copy(&e->u.peer.body, bytes);
-    struct story_frame *frame = calloc(1, sizeof(*frame));
-    assert_non_null(frame);
-    frame->node = e->u.peer.node;
-    frame->bytes = buf_take(bytes, len);
-    LL_APPEND(s->frames, frame);
-}
-
 static void read_outbox(struct story *s)
 {
     for (size_t i = 0; i < s->out.count; i++) {
@@ -486,7 +464,7 @@ static void read_outbox(struct story *s)
             keep_op(s, e);
             break;
         case EFFECT_PEER:
-            keep_frame(s, e);
+            frames_keep(&s->frames, e);
             break;
         case EFFECT_TRACE:
             keep_trace(s, buf_span(e->u.trace.text));
@@ -587,9 +565,8 @@ size_t story_take_and_ack(struct story *s, uint64_t conn)
     struct story_push *push = story_take(s, conn);
     assert_non_null(push);
     size_t hosts = push->hosts;
-    uint64_t request_id = push->request_id;
+    story_ack(s, conn, push->request_id, true);
     story_push_free(push);
-    story_ack(s, conn, request_id, true);
     return hosts;
 }
 

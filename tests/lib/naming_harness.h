@@ -46,13 +46,6 @@ struct story_op {
     struct story_op *next;
 };
 
-/* A frame for another node. */
-struct story_frame {
-    uint64_t node;
-    struct buf *bytes;
-    struct story_frame *next;
-};
-
 struct story {
     struct naming *naming;
     struct view *view;

@@ -14,7 +14,7 @@
 #define SERVICES 3
 #define CONNS 9
 #define HTTPS 5
-#define SEEDS 25
+#define SEEDS 20
 #define STEPS 400
 #define BEAT_MS 5000
 
