@@ -412,9 +412,8 @@ static int apply_health(struct naming *n, const struct naming_op *op, struct cha
 {
     struct client *c = client_find(n, op->client);
     struct service *s = service_find(n, &op->service);
-    struct publication *p = c && s ? publication_find(c, s) : NULL;
+    struct publication *p = c && s && may_judge(op, c) ? publication_find(c, s) : NULL;
     bool changed = false;
-    p = p && may_judge(op, c) ? p : NULL;
     for (struct entry *e = p ? p->entries : NULL; e; e = e->next) {
         if (e->published->healthy != op->healthy) {
             set_health(s, e, op->healthy);
@@ -440,8 +439,8 @@ static int apply_overlay(struct naming *n, const struct naming_op *op, struct ch
 {
     struct service *s = service_find(n, &op->service);
     s = s && s->exists ? s : NULL;
-    if (op->remove && !s) {
-        return 0;
+    if (!s) {
+        return op->remove ? 0 : overlay_check(NULL, op, fail);
     }
     int err = op->remove ? 0 : overlay_check(s, op, fail);
     if (err) {

@@ -11,7 +11,9 @@
  *
  * Thread:  core only. This node's own, not in the log.
  * Owns:    the operations, until they are applied.
- * Limits:  what this node's clients publish; RESTORE_BATCH proposals a turn.
+ * Limits:  what this node's clients publish; RESTORE_BATCH proposals a turn. A snapshot that covers
+ *          both an answered registration and a deregistration on its way, of which only the first
+ *          was applied here, puts the instance back until its connection closes.
  * Source:  consensus.md 8.3 (heal).
  */
 #ifndef NACRE_NAMING_RESTORE_H
