@@ -44,7 +44,7 @@ const struct form_member *form_find(const struct form *f, const struct node_id *
 
 void form_digest(const struct form *f, uint8_t dst[FORM_BYTES])
 {
-    char text[sizeof(LABEL) + MEMBERS_MAX * LINE_BYTES] = LABEL;
+    char text[sizeof(LABEL) + (size_t)MEMBERS_MAX * LINE_BYTES] = LABEL;
     size_t len = sizeof(LABEL) - 1;
     for (size_t i = 0; i < f->count; i++) {
         char id[NODE_ID_TEXT + 1];

@@ -299,7 +299,8 @@ void hello_close(struct hello *h)
 
 void hello_prove(const struct hello_proof *p, uint8_t dst[HELLO_PROOF_BYTES])
 {
-    uint8_t text[sizeof(PROOF_LABEL) + 2 * (NODE_ID_BYTES + HELLO_NONCE_BYTES)] = PROOF_LABEL;
+    uint8_t text[sizeof(PROOF_LABEL) + (size_t)2 * (NODE_ID_BYTES + HELLO_NONCE_BYTES)] =
+        PROOF_LABEL;
     uint8_t *at = text + sizeof(PROOF_LABEL);
     memcpy(at, p->sender->bytes, NODE_ID_BYTES);
     at += NODE_ID_BYTES;

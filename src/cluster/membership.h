@@ -69,10 +69,10 @@ enum membership_phase {
 
 /* One peer as links have to know it. host is borrowed for the call. */
 struct membership_link {
-    unsigned slot;
     const char *host;
-    uint16_t port;      /* main: the peer ports are + 1001 and + 1000 */
+    unsigned slot;
     struct node_id pin; /* all zero: whoever answers is learned */
+    uint16_t port;      /* main: the peer ports are + 1001 and + 1000 */
 };
 
 /* A server of a first configuration. */
