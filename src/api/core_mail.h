@@ -12,6 +12,7 @@ enum core_mail_kind {
     CORE_CONN_OPEN,   /* struct conn_open: a setup arrived on a stream */
     CORE_CONN_CLOSED, /* struct conn_closed: the stream is over */
     CORE_CONN_ACK,    /* struct conn_ack: an ack arrived on a stream */
+    CORE_PEER,        /* of the links to other nodes; node/peers.c's own */
     CORE_DB,          /* a db thread has finished something; the core's own, one at a time */
     CORE_STOP,        /* struct core_mail: begin the graceful stop */
 };

@@ -339,6 +339,17 @@ void proposals_on_reject(struct proposals *p, uint64_t seq, const struct fail *w
     drop(p, e, why);
 }
 
+void proposals_give_up(struct proposals *p, unsigned kept_kind, const struct fail *why)
+{
+    struct pending *next = NULL;
+    for (struct pending *e = p->first; e; e = next) {
+        next = e->next;
+        if (e->kind != kept_kind) {
+            drop(p, e, why);
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- sending */
 
 static void propose_here(struct proposals *p, struct now now)

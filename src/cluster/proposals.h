@@ -112,6 +112,9 @@ void proposals_on_up(struct proposals *p, struct now now);
  * or, when the reason is the disk, its client is told. */
 void proposals_on_reject(struct proposals *p, uint64_t seq, const struct fail *why);
 
+/* Nobody leads for too long: what waits and is not of this kind is rejected with why. */
+void proposals_give_up(struct proposals *p, unsigned kept_kind, const struct fail *why);
+
 /* Send what is due. Once a turn. */
 void proposals_turn(struct proposals *p, struct now now);
 

@@ -335,6 +335,34 @@ int backup_check(const char *file, char about[BACKUP_ABOUT_MAX], struct fail *fa
     return read_file(file, &r, fail);
 }
 
+int backup_tables_section(const char *tables, const char *copy, struct sections_out *out,
+                          struct fail *fail)
+{
+    struct progress nobody = {0};
+    int err = copy_tables(tables, copy, &nobody, fail);
+    if (!err) {
+        err = write_file(out, copy, fail);
+    }
+    (void)unlink(copy);
+    return err;
+}
+
+int backup_take_section(struct sections_in *in, const char *path, struct fail *fail)
+{
+    struct filebytes file = {0};
+    int err = filebytes_create(&file, path, fail);
+    if (err) {
+        return err;
+    }
+    struct byte_sink to = filebytes_sink(&file);
+    err = copy_section(in, &to, fail);
+    if (err) {
+        filebytes_drop(&file);
+        return err;
+    }
+    return filebytes_finish(&file, false, fail);
+}
+
 /* ---------------------------------------------------------------- restoring */
 
 static int refuse_used(const char *dir, struct fail *fail)

@@ -11,6 +11,7 @@ struct short_form {
 static const struct short_form short_forms[] = {
     {"--port", "server.port", "a number, for example --port 8848"},
     {"--data", "nacre.data", "a directory, for example --data /var/lib/nacre"},
+    {"--members", "nacre.members", "a list, for example --members n1:8848,n2:8848,n3:8848"},
     {"--address", "server.address", "an address, for example --address 127.0.0.1"},
 };
 

@@ -1,15 +1,20 @@
 #include "node/core_state.h"
 
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "api/dispatch.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "cluster/pins.h"
 #include "loop/loop.h"
 #include "namespace/namespace.h"
 #include "node/backup.h"
 #include "node/effects.h"
+#include "node/filebytes.h"
+#include "store/db_sqlite.h"
 
 /* Rounds of log hand-out in one turn before the loop goes round again: operations proposed by what
  * was just applied. */
@@ -53,7 +58,11 @@ static void open_conn(struct core *c, const struct conn_open *open)
 /* A connection is over, whichever features knew it. */
 static void close_conn(struct core *c, uint64_t conn, enum removal_reason reason)
 {
-    naming_conn_closed(c->naming, conn, reason, c->now, &c->out);
+    /* A node that leaves ends its streams itself: what their clients publish stays for the grace
+     * period, until they have come back or gone elsewhere. */
+    if (!c->has_left) {
+        naming_conn_closed(c->naming, conn, reason, c->now, &c->out);
+    }
     if (c->config) {
         config_conn_closed(c->config, conn);
     }
@@ -91,6 +100,9 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
         conn_mail_free(mail);
         return;
     }
+    case CORE_PEER:
+        peering_on_mail(c->peers, mail, now);
+        return;
     case CORE_DB:
         atomic_store(&c->db_mail_out, false); /* the turn collects */
         return;
@@ -100,6 +112,7 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
             config_stop(c->config, now, &c->out);
         }
         c->leaving = true;
+        c->has_left = true;
         mem_free(mail);
         return;
     }
@@ -112,19 +125,35 @@ static void on_lost(void *self, uint64_t key, struct span id)
     close_conn(c, key, REMOVAL_CONNECTION_SILENT);
 }
 
-/* Move one proposal into the log. One that the log refuses is answered. */
+/* Move one proposal into the log, or on its way to the leader's. One that is refused is answered.
+ */
 static void propose(struct core *c, struct effect *e)
 {
     struct fail why = {0};
     struct buf *op = e->u.propose.op;
     struct api_call *waiting = e->u.propose.waiting;
+    enum consensus_kind kind = e->u.propose.kind;
     e->u.propose.op = NULL;
     e->u.propose.waiting = NULL;
-    int err = consensus_propose(c->log, e->u.propose.kind, buf_span(op), waiting, &why);
+    int err = 0;
+    if (c->peers) {
+        err = peering_propose(c->peers, kind, buf_span(op), waiting, c->now, &why);
+    } else {
+        err = consensus_propose(c->log, kind, buf_span(op), waiting, &why);
+    }
     buf_unref(op);
     if (err && waiting) {
         core_reject(c, waiting, &why); /* may move the list: e is dead from here */
     }
+}
+
+/* One round of the log; nothing while it is not open. */
+static bool turn_log(struct core *c)
+{
+    if (c->peers) {
+        peering_send(c->peers, c->now);
+    }
+    return c->log && consensus_turn(c->log, c->now);
 }
 
 /* Log rounds until nothing new is proposed, one at least if is_due. True when ROUNDS_MAX was not
@@ -143,7 +172,7 @@ static bool settle(struct core *c, bool is_due)
         if (!proposed && !again) {
             return false;
         }
-        again = consensus_turn(c->log, c->now);
+        again = turn_log(c);
     }
     return true;
 }
@@ -174,7 +203,12 @@ static void become_ready(struct core *c)
 static uint64_t next_turn(const struct core *c)
 {
     uint64_t at = earlier(naming_deadline(c->naming), conn_deadline(c->conns));
-    at = earlier(at, consensus_deadline(c->log));
+    if (c->log) {
+        at = earlier(at, consensus_deadline(c->log));
+    }
+    if (c->peers) {
+        at = earlier(at, peering_deadline(c->peers));
+    }
     if (c->tables) {
         at = earlier(at, config_deadline(c->config));
         at = earlier(at, table_writer_deadline(tables_writer(c->tables)));
@@ -190,19 +224,25 @@ static uint64_t on_turn(void *self, struct now now)
     if (c->tables) {
         (void)db_worker_collect(tables_worker(c->tables));
     }
+    if (c->peers && peering_turn(c->peers, now)) {
+        loop_pause(c->loop); /* run opens the log */
+    }
     bool again = settle(c, true);
-    if (!c->is_ready && consensus_state(c->log).is_ready) {
+    if (!c->is_ready && c->log && consensus_state(c->log).is_ready) {
         become_ready(c);
     }
     naming_turn(c->naming, now, &c->out);
     if (c->tables) {
         config_turn(c->config, now, &c->out);
     }
+    if (c->peers) {
+        peering_watch(c->peers, now);
+    }
     again |= settle(c, false);
     if (c->tables) {
         table_writer_turn(tables_writer(c->tables), now);
     }
-    effects_perform(&c->out, c->edge);
+    effects_perform(&c->out, c->edge, c->peers);
     c->settled = 0;
     if (c->leaving) {
         c->leaving = false;
@@ -268,24 +308,57 @@ static int create_tables(struct core *c, struct fail *fail)
     return err;
 }
 
+int core_replace_tables(struct core *c, const char *fresh, struct fail *fail)
+{
+    char path[FILEBYTES_PATH_MAX];
+    snprintf(path, sizeof(path), "%s", tables_path(c->tables));
+    tables_destroy(c->tables);
+    c->tables = NULL;
+    config_destroy(c->config);
+    c->config = NULL;
+    namespace_destroy(c->namespaces);
+    c->namespaces = NULL;
+    int err = db_sqlite_replace(path, fresh, fail);
+    return err ? err : create_tables(c, fail);
+}
+
+static bool is_of_member(const char *dir)
+{
+    char path[FILEBYTES_PATH_MAX];
+    snprintf(path, sizeof(path), "%s/" PINS_NAME, dir);
+    return access(path, F_OK) == 0;
+}
+
 /* The log continues what the tables hold; less of it than they hold is another log. */
 static int create_log(struct core *c, struct fail *fail)
 {
+    if (!c->peers && is_of_member(c->options.dir)) {
+        return fail_set(fail, E_CONFLICT,
+                        "%s is the directory of a member of a cluster: start it with the list of "
+                        "its members (--members, nacos.member.list), or take another directory",
+                        c->options.dir);
+    }
     struct consensus_raft_options options = {
         .dir = c->options.dir,
         .loop = loop_uv(c->loop),
         .snapshot_entries = c->options.snapshot_entries,
     };
+    if (c->peers && !peering_log_options(c->peers, &options)) {
+        return 0; /* its members have to find each other first */
+    }
     int err = consensus_create_raft(&options, &core_log_ops, c, &c->log, fail);
     if (err) {
         return err;
+    }
+    if (c->peers) {
+        peering_on_log(c->peers, c->now);
     }
     uint64_t last = consensus_state(c->log).last_index;
     uint64_t held = tables_index(c->tables);
     if (consensus_state(c->log).snapshot_index > 0) {
         backup_drop_base(c->options.dir);
     }
-    if (held > last) {
+    if (held > last && !c->peers) { /* a follower may apply what its own disk does not have yet */
         return fail_set(fail, E_CORRUPT,
                         "%s stands at entry %llu, but the log in %s/log ends at entry %llu: the "
                         "log was removed or is an older copy; put the right one back, or restore a "
@@ -308,8 +381,16 @@ int core_create(const struct core_options *options, struct core **ret_core, stru
     c->options = *options;
     c->db_mail.kind = CORE_DB;
     c->now = clock_now();
+    if (options->peers) {
+        err = peering_create(options->peers, c, &c->peers, fail);
+        if (err) {
+            core_destroy(c);
+            return err;
+        }
+        c->options.naming.self = peering_number(c->peers);
+    }
     c->view = view_create();
-    c->naming = naming_create(&options->naming, c->view);
+    c->naming = naming_create(&c->options.naming, c->view);
     c->conns = conn_table_create(&options->conn);
     if (options->dir) {
         naming_replay(c->naming);
@@ -344,6 +425,8 @@ static void drop_mail(void *self, struct mail *take_mail)
         call->deliver(call);
     } else if (mail->kind == CORE_STOP) {
         mem_free(mail);
+    } else if (mail->kind == CORE_PEER) {
+        peering_drop_mail(mail);
     } else if (mail->kind != CORE_DB) {
         conn_mail_free(mail);
     }
@@ -386,8 +469,10 @@ static void answer_all(struct core *c)
     if (c->config) {
         config_stop(c->config, now, &c->out);
     }
+    peering_destroy(c->peers); /* answers what waits for a leader */
+    c->peers = NULL;
     drop_proposals(c);
-    effects_perform(&c->out, c->edge);
+    effects_perform(&c->out, c->edge, c->peers);
 }
 
 /* The state goes on the thread that owned it. */
@@ -408,6 +493,7 @@ void core_destroy(struct core *c)
     }
     consensus_destroy(c->log); /* of a core that never ran; otherwise it has dropped its own */
     tables_destroy(c->tables);
+    peering_destroy(c->peers);
     drop_state(c);
     loop_destroy(c->loop, drop_mail);
     conn_table_destroy(c->conns);
@@ -421,7 +507,12 @@ static void *run(void *arg)
 {
     struct core *c = arg;
     thread_become(THREAD_CORE, "core");
-    loop_run(c->loop);
+    while (loop_run(c->loop)) {
+        struct fail fail = {0};
+        if (!c->log && create_log(c, &fail) != 0) {
+            c->options.on_fatal(c->options.self, &fail);
+        }
+    }
     answer_all(c);
     drop_state(c);
     return NULL;
@@ -435,7 +526,7 @@ int core_start(struct core *c, struct rpc *edge, struct fail *fail)
         return fail_set(fail, err, "the system gives no thread for the core");
     }
     c->running = true;
-    return 0;
+    return c->peers ? peering_start(c->peers, fail) : 0;
 }
 
 void core_say_goodbye(struct core *c)
@@ -455,6 +546,7 @@ void core_say_goodbye(struct core *c)
 void core_stop(struct core *c)
 {
     if (c->running) {
+        peering_stop(c->peers);
         loop_stop(c->loop);
         pthread_join(c->thread, NULL);
         c->running = false;
@@ -489,7 +581,17 @@ const struct conn_table *core_conns(struct core *c)
 
 struct consensus_state core_log_state(const struct core *c)
 {
-    return consensus_state(c->log);
+    return c->log ? consensus_state(c->log) : (struct consensus_state){.role = CONSENSUS_FOLLOWER};
+}
+
+struct door_way *core_peer_way(struct core *c)
+{
+    return c->peers ? peering_way(c->peers) : NULL;
+}
+
+const struct peering *core_peering(const struct core *c)
+{
+    return c->peers;
 }
 
 struct config *core_config(struct core *c)

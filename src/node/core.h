@@ -21,6 +21,7 @@
 #include "view/view.h"
 
 struct rpc;
+struct peering_options;
 
 struct core_options {
     struct naming_options naming;
@@ -29,9 +30,12 @@ struct core_options {
     /* The data directory, for log and tables. NULL: a log in memory and a registry alone, for
      * tests. */
     const char *dir;
-    unsigned snapshot_entries; /* 0: the log's default */
+    unsigned snapshot_entries;           /* 0: the log's default */
+    const struct peering_options *peers; /* NULL: this node is alone */
     /* On core, once: everything of earlier lives is applied. May be NULL. */
     void (*on_ready)(void *self);
+    /* The log brought a snapshot that can only be taken over by a start: do it again. On core. */
+    void (*on_restart)(void *self);
     /* Log or tables cannot go on: say why and end the process. Any thread. Not NULL with dir. */
     void (*on_fatal)(void *self, const struct fail *why);
     void *self;
@@ -68,6 +72,12 @@ struct view *core_view(struct core *c);
 struct naming *core_naming(struct core *c);
 const struct conn_table *core_conns(struct core *c);
 struct consensus_state core_log_state(const struct core *c);
+struct peering;
+struct door_way;
+/* For the front door, after core_start; NULL: there are no peers, or no door. */
+struct door_way *core_peer_way(struct core *c);
+/* NULL: a node alone. */
+const struct peering *core_peering(const struct core *c);
 /* NULL without core_options.dir. */
 struct config *core_config(struct core *c);
 struct config_edge *core_config_edge(struct core *c);

@@ -7,9 +7,13 @@
 #include "loop/loop.h"
 #include "namespace/namespace.h"
 #include "naming/naming_snapshot.h"
+#include "node/backup.h"
+#include "node/filebytes.h"
+#include "node/peering.h"
 #include "node/sections.h"
 
 #include <endian.h>
+#include <stdio.h>
 
 /* How long a snapshot may wait for the tables; then it is given up and begun again later. */
 #define TABLES_WAIT_MS 30000
@@ -33,26 +37,55 @@ static void skip_unknown(struct core *c, enum consensus_kind kind, struct api_ca
     }
 }
 
+/* A committed operation, of a node (0: of this one alone) and for a call of this one, if any. */
+struct committed {
+    uint64_t index;
+    enum consensus_kind kind;
+    struct span op;
+    uint64_t owner;
+    struct api_call *waiting;
+};
+
+static void commit(struct core *c, const struct committed *m)
+{
+    if (m->kind == CONSENSUS_NAMING) {
+        naming_commit(c->naming, m->op, m->owner, m->waiting, c->now, &c->out);
+        return;
+    }
+    if (!c->tables || (m->kind != CONSENSUS_CONFIG && m->kind != CONSENSUS_NAMESPACE)) {
+        skip_unknown(c, m->kind, m->waiting);
+        return;
+    }
+    if (m->index <= tables_index(c->tables)) {
+        return; /* the tables had it when they were loaded */
+    }
+    if (m->kind == CONSENSUS_CONFIG) {
+        config_commit(c->config, m->index, m->op, m->waiting, c->now, &c->out);
+    } else {
+        namespace_commit(c->namespaces, m->index, m->op, m->waiting, c->now, &c->out);
+    }
+}
+
 static void on_commit(void *self, uint64_t index, enum consensus_kind kind, struct span op,
                       void *cookie)
 {
     struct core *c = self;
-    if (kind == CONSENSUS_NAMING) {
-        naming_commit(c->naming, op, 0, cookie, c->now, &c->out);
+    struct committed m = {.index = index, .kind = kind, .op = op};
+    if (!c->peers) {
+        m.waiting = cookie;
+        commit(c, &m);
         return;
     }
-    if (!c->tables || (kind != CONSENSUS_CONFIG && kind != CONSENSUS_NAMESPACE)) {
-        skip_unknown(c, kind, cookie);
-        return;
+    struct proposal p = {0};
+    unsigned inner = (unsigned)kind & ~(unsigned)CONSENSUS_OWNED;
+    if (inner == (unsigned)kind || !peering_open(c->peers, inner, op, &p)) {
+        return; /* taken before, of a life that is over, or the cluster's own */
     }
-    if (index <= tables_index(c->tables)) {
-        return; /* the tables had it when they were loaded */
-    }
-    if (kind == CONSENSUS_CONFIG) {
-        config_commit(c->config, index, op, cookie, c->now, &c->out);
-    } else {
-        namespace_commit(c->namespaces, index, op, cookie, c->now, &c->out);
-    }
+    m.kind = (enum consensus_kind)inner;
+    m.op = p.op;
+    m.owner = p.owner;
+    m.waiting = p.cookie;
+    commit(c, &m);
 }
 
 static void on_entry_end(void *self, uint64_t index)
@@ -66,8 +99,14 @@ static void on_entry_end(void *self, uint64_t index)
 
 static void on_reject(void *self, void *cookie, const struct fail *why)
 {
-    if (cookie) {
-        core_reject(self, cookie, why);
+    struct core *c = self;
+    if (!cookie) {
+        return;
+    }
+    if (c->peers) {
+        peering_on_reject(c->peers, cookie, why);
+    } else {
+        core_reject(c, cookie, why);
     }
 }
 
@@ -83,12 +122,26 @@ static void on_fatal(void *self, const struct fail *why)
     c->options.on_fatal(c->options.self, why);
 }
 
+static void on_leader(void *self, uint64_t id, uint64_t term)
+{
+    struct core *c = self;
+    (void)term;
+    if (c->peers) {
+        peering_on_leader(c->peers, id, c->now);
+    }
+}
+
 /* ---------------------------------------------------------------- snapshots */
 
 struct snapshot {
     struct naming_snapshot *naming;
-    struct table_writer *tables; /* NULL: a log in memory */
-    uint64_t index;              /* the tables must hold this entry */
+    struct table_writer *tables;
+    uint64_t index; /* the tables must hold this entry */
+    /* With other nodes: what one that was away needs, too. */
+    bool is_shared;
+    struct owners owners;
+    char database[FILEBYTES_PATH_MAX];
+    char copy[FILEBYTES_PATH_MAX];
 };
 
 static void *snapshot_begin(void *self, uint64_t index)
@@ -99,6 +152,12 @@ static void *snapshot_begin(void *self, uint64_t index)
     s->naming = naming_snapshot_collect(c->naming);
     s->tables = tables_writer(c->tables);
     s->index = c->entry_index;
+    if (c->peers) {
+        s->is_shared = true;
+        s->owners = *peering_owners(c->peers);
+        snprintf(s->database, sizeof(s->database), "%s", tables_path(c->tables));
+        snprintf(s->copy, sizeof(s->copy), "%s/snapshot.tables", c->options.dir);
+    }
     return s;
 }
 
@@ -108,22 +167,42 @@ static int sink_write(void *self, struct span bytes, struct fail *fail)
     return err ? fail_set(fail, err, "the snapshot is larger than the log can hold") : 0;
 }
 
+static int write_index(struct sections_out *out, uint64_t index, struct fail *fail)
+{
+    struct byte_sink sink = {0};
+    uint64_t wire = htole64(index);
+    int err = section_open(out, SECTION_TABLES, &sink, fail);
+    if (!err) {
+        err = sink.write(sink.self, span_of((const char *)&wire, sizeof(wire)), fail);
+    }
+    return err ? err : section_close(out, fail);
+}
+
+static int write_shared(struct sections_out *out, const struct snapshot *s, struct fail *fail)
+{
+    struct byte_sink sink = {0};
+    int err = section_open(out, SECTION_OWNERS, &sink, fail);
+    if (!err) {
+        err = owners_save(&s->owners, &sink, fail);
+    }
+    if (!err) {
+        err = section_close(out, fail);
+    }
+    return err ? err : backup_tables_section(s->database, s->copy, out, fail);
+}
+
 /* The log may be cut at a snapshot, so the tables must be durable up to there before
  * (consensus.md 5.2). */
 static int write_sections(const struct snapshot *s, const struct byte_sink *to, struct fail *fail)
 {
     struct sections_out out;
     struct byte_sink sink = {0};
-    uint64_t index = htole64(s->index);
     int err = sections_begin(&out, to, fail);
     if (!err) {
-        err = section_open(&out, SECTION_TABLES, &sink, fail);
+        err = write_index(&out, s->index, fail);
     }
-    if (!err) {
-        err = sink.write(sink.self, span_of((const char *)&index, sizeof(index)), fail);
-    }
-    if (!err) {
-        err = section_close(&out, fail);
+    if (!err && s->is_shared) {
+        err = write_shared(&out, s, fail);
     }
     if (!err) {
         err = section_open(&out, SECTION_NAMING, &sink, fail);
@@ -167,21 +246,73 @@ static int source_read(void *self, void *dst, size_t len, struct fail *fail)
     return err ? fail_set(fail, err, "the snapshot ends too early") : 0;
 }
 
-/* The tables must not be older than the snapshot: what lies between is in no log any more. */
-static int check_tables(const struct core *c, const struct byte_source *from, struct fail *fail)
+/* What is read from sections. Plain data. */
+struct loading {
+    uint64_t index; /* the tables must hold it */
+    bool has_index, has_naming, has_database;
+};
+
+static int read_index(const struct byte_source *from, struct loading *l, struct fail *fail)
 {
     uint64_t wire = 0;
     int err = from->read(from->self, &wire, sizeof(wire), fail);
-    if (err) {
-        return err;
+    if (!err) {
+        l->index = le64toh(wire);
+        l->has_index = true;
     }
-    uint64_t index = le64toh(wire);
-    if (tables_index(c->tables) < index) {
+    return err;
+}
+
+/* Another node's tables take the place of ours, which lack what no log has any more. Only while
+ * nothing runs on them. */
+static int take_database(struct core *c, struct sections_in *in, struct loading *l,
+                         struct fail *fail)
+{
+    l->has_database = true;
+    if (!l->has_index || tables_index(c->tables) >= l->index) {
+        return 0;
+    }
+    if (c->running) {
+        LOG_WARN("node", "event=restart reason=\"the log brought another node's tables\"");
+        c->options.on_restart(c->options.self);
+        return fail_set(fail, E_CLOSED, "the node starts again to take over another one's tables");
+    }
+    char fresh[FILEBYTES_PATH_MAX];
+    snprintf(fresh, sizeof(fresh), "%s/incoming.tables", c->options.dir);
+    int err = backup_take_section(in, fresh, fail);
+    return err ? err : core_replace_tables(c, fresh, fail);
+}
+
+static int load_section(struct core *c, struct sections_in *in, uint32_t kind,
+                        const struct byte_source *section, struct loading *l, struct fail *fail)
+{
+    switch (kind) {
+    case SECTION_TABLES:
+        return read_index(section, l, fail);
+    case SECTION_DATABASE:
+        return take_database(c, in, l, fail);
+    case SECTION_OWNERS:
+        return c->peers ? owners_load(peering_owners(c->peers), section, fail) : 0;
+    case SECTION_NAMING:
+        l->has_naming = true;
+        return naming_snapshot_load(c->naming, section, c->now, fail);
+    default:
+        return 0; /* of a newer version: skipped */
+    }
+}
+
+/* The tables must not be older than the snapshot: what lies between is in no log any more. */
+static int check_loaded(const struct core *c, const struct loading *l, struct fail *fail)
+{
+    if (!l->has_naming) {
+        return fail_set(fail, E_PARSE, "the registry is missing in it");
+    }
+    if (l->has_index && tables_index(c->tables) < l->index) {
         return fail_set(fail, E_CORRUPT,
                         "%s stands at entry %llu and the log begins after entry %llu: the file was "
                         "removed, or is older than the log",
                         tables_path(c->tables), (unsigned long long)tables_index(c->tables),
-                        (unsigned long long)index);
+                        (unsigned long long)l->index);
     }
     return 0;
 }
@@ -190,25 +321,17 @@ int core_load_sections(struct core *c, const struct byte_source *from, struct fa
 {
     struct sections_in in;
     struct byte_source section = {0};
+    struct loading l = {0};
     uint32_t kind = 0;
     int err = sections_open(&in, from, fail);
-    bool has_naming = false;
     while (!err) {
         err = sections_next(&in, &kind, &section, fail);
         if (err || kind == SECTION_END) {
             break;
         }
-        if (kind == SECTION_TABLES) {
-            err = check_tables(c, &section, fail);
-        } else if (kind == SECTION_NAMING) {
-            has_naming = true;
-            err = naming_snapshot_load(c->naming, &section, c->now, fail);
-        }
+        err = load_section(c, &in, kind, &section, &l, fail);
     }
-    if (!err && !has_naming) {
-        err = fail_set(fail, E_PARSE, "the registry is missing in it");
-    }
-    return err;
+    return err ? err : check_loaded(c, &l, fail);
 }
 
 static int snapshot_load(void *self, uint64_t index, struct consensus_source *source,
@@ -229,6 +352,7 @@ const struct consensus_ops core_log_ops = {
     .on_reject = on_reject,
     .on_wake = on_wake,
     .on_fatal = on_fatal,
+    .on_leader = on_leader,
     .snapshot_begin = snapshot_begin,
     .snapshot_write = snapshot_write,
     .snapshot_end = snapshot_end,

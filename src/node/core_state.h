@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "node/core.h"
+#include "node/peering.h"
 #include "node/tables.h"
 
 struct loop;
@@ -25,13 +26,15 @@ struct core {
     struct tables *tables;
     struct namespaces *namespaces;
     struct config *config;
-    uint64_t entry_index; /* the last entry that was applied whole */
+    struct peering *peers; /* NULL: a node alone */
+    uint64_t entry_index;  /* the last entry that was applied whole */
     struct outbox out;
     struct rpc *edge;
     struct now now; /* of the current turn */
     size_t settled; /* effects before this one hold no proposal any more */
     bool is_ready;  /* all of earlier lives is applied */
     bool leaving;   /* this turn says goodbye */
+    bool has_left;  /* goodbye is said */
     sem_t said_goodbye;
     struct core_mail db_mail; /* wakes the loop for what db threads have finished */
     atomic_bool db_mail_out;
@@ -44,6 +47,9 @@ extern const struct consensus_ops core_log_ops;
 
 /* Answer a call whose operation is not going to be committed by it. */
 void core_reject(struct core *c, struct api_call *take_call, const struct fail *why);
+
+/* Put the database file fresh in the place of the tables and load it. While core does not run. */
+MUST_USE int core_replace_tables(struct core *c, const char *fresh, struct fail *fail);
 
 /* Become what a snapshot's or a backup's sections say. Before the log is handed out, or from it. */
 struct byte_source;

@@ -3,9 +3,10 @@
 #include "api/call.h"
 #include "base/assert.h"
 #include "base/log.h"
+#include "node/peering.h"
 #include "rpc/rpc.h"
 
-static void perform(struct effect *e, struct rpc *rpc)
+static void perform(struct effect *e, struct rpc *rpc, struct peering *peers)
 {
     switch (e->kind) {
     case EFFECT_REPLY: {
@@ -25,7 +26,10 @@ static void perform(struct effect *e, struct rpc *rpc)
         ASSERT(e->u.propose.op == NULL);
         return;
     case EFFECT_PEER:
-        return; /* no link to other nodes yet: lost, as on a broken one */
+        if (peers) {
+            peering_perform(peers, e);
+        }
+        return;
     case EFFECT_TRACE: {
         struct span text = buf_span(e->u.trace.text);
         LOG_INFO(e->u.trace.subsystem, "%.*s", SPAN_ARG(text));
@@ -34,10 +38,10 @@ static void perform(struct effect *e, struct rpc *rpc)
     }
 }
 
-void effects_perform(struct outbox *out, struct rpc *rpc)
+void effects_perform(struct outbox *out, struct rpc *rpc, struct peering *peers)
 {
     for (size_t i = 0; i < out->count; i++) {
-        perform(&out->list[i], rpc);
+        perform(&out->list[i], rpc, peers);
     }
     outbox_clear(out, 0);
 }

@@ -21,7 +21,7 @@ struct figures {
     const struct http_counters *http;
     struct consensus_state log;
     struct config_stats config;
-    const struct config_counters *config_counters; /* NULL: this core has no configs */
+    const struct config_counters *config_counters;       /* NULL: this core has no configs */
     const struct namespace_counters *namespace_counters; /* as config_counters */
     struct table_writer_stats tables;
     size_t connections;

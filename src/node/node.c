@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cluster/member_file.h"
 #include "config/config_http.h"
 #include "config/config_rows.h"
 #include "console/console.h"
@@ -19,10 +20,13 @@
 #include "namespace/namespace_http.h"
 #include "naming/naming_http.h"
 #include "naming/naming_rows.h"
+#include "node/cluster_rows.h"
 #include "node/control.h"
 #include "node/core.h"
 #include "node/datadir.h"
+#include "node/peering.h"
 #include "node/status.h"
+#include "rpc/door.h"
 #include "rpc/rpc.h"
 
 /* File descriptors besides those of connections: libraries, log, lock, listeners, epoll sets. */
@@ -33,17 +37,29 @@
 #define HANDSHAKE_TIMEOUT_MS 15000
 #define STREAMS_PER_CONN_MAX 1024
 #define RECOVERY_REPORT_S 1
+#define ARGS_MAX 600 /* more than cli.h lets through */
+#define ARGS_BYTES_MAX 65536
 
-enum { FEATURE_NAMING, FEATURE_CONFIG, FEATURE_NAMESPACE, FEATURE_STATUS, FEATURES };
+enum {
+    FEATURE_NAMING,
+    FEATURE_CONFIG,
+    FEATURE_NAMESPACE,
+    FEATURE_STATUS,
+    FEATURE_CLUSTER,
+    FEATURES
+};
 
 struct node {
     const struct options *options;
     struct datadir datadir;
+    struct member_list members;
+    struct peering_options peers;
     struct core *core;
     struct rpc *rpc;
     struct http *http;
     struct control *control;
     struct status status;
+    struct cluster_rows cluster;
     struct api_rows features[FEATURES];
     atomic_bool ready;      /* the log of earlier lives is applied */
     sem_t recovered;        /* posted once with it */
@@ -100,6 +116,28 @@ static void on_ready(void *self)
     ASSERT(sem_post(&n->recovered) == 0);
 }
 
+/* The same program with the same arguments in the same process: what is open closes on exec, and
+ * clients find another node meanwhile. */
+static void on_restart(void *self)
+{
+    char line[ARGS_BYTES_MAX];
+    char *argv[ARGS_MAX + 1];
+    size_t argc = 0;
+    (void)self;
+    FILE *args = fopen("/proc/self/cmdline", "re");
+    size_t len = args ? fread(line, 1, sizeof(line) - 1, args) : 0;
+    line[len] = '\0';
+    for (size_t at = 0; at < len && argc < ARGS_MAX; at += strlen(line + at) + 1) {
+        argv[argc++] = line + at;
+    }
+    argv[argc] = NULL;
+    if (argc > 0) {
+        (void)execv("/proc/self/exe", argv);
+    }
+    LOG_ERROR("node", "event=fatal reason=\"cannot start again: %s\"", strerror(errno));
+    _exit(1);
+}
+
 /* Log and disk contradict each other or do not answer: nothing that is said from now on could be
  * kept, so nothing is said. */
 static void on_fatal(void *self, const struct fail *why)
@@ -110,6 +148,63 @@ static void on_fatal(void *self, const struct fail *why)
               "nothing that it cannot keep\"",
               fail_text(why));
     _exit(1);
+}
+
+/* The members, from the first source that names any. A missing cluster.conf is fine. */
+static int read_members(struct node *n, struct fail *fail)
+{
+    const struct options *o = n->options;
+    struct member_stamp nothing = {0};
+    struct member_look look = {0};
+    int err = 0;
+    member_file_look(o->cluster_conf, &nothing, &look);
+    if (look.fail.code) {
+        *fail = look.fail;
+        return look.fail.code;
+    }
+    struct member_texts texts = {
+        .option = span_str(o->members),
+        .servers = span_str(o->member_servers),
+        .file = buf_span(look.text),
+        .property = span_str(o->member_list),
+    };
+    const struct span all[] = {{0}, texts.option, texts.servers, texts.file, texts.property};
+    enum member_source source = members_choose(&texts);
+    if (source != MEMBER_SOURCE_NONE) {
+        err = members_parse(member_source_name(source), all[source], MEMBER_PORT_DEFAULT,
+                            &n->members, fail);
+    }
+    if (!err && n->members.notes[0]) {
+        LOG_WARN("cluster", "event=members text=\"%s\"", n->members.notes);
+    }
+    buf_unref(look.text);
+    return err;
+}
+
+static enum membership_repin repin_of(const char *name)
+{
+    if (strcmp(name, "secret") == 0) {
+        return MEMBERSHIP_REPIN_SECRET;
+    }
+    return strcmp(name, "never") == 0 ? MEMBERSHIP_REPIN_NEVER : MEMBERSHIP_REPIN_AUTO;
+}
+
+static void set_peers(struct node *n, struct core_options *core)
+{
+    const struct options *o = n->options;
+    if (n->members.count < 2) {
+        return; /* alone */
+    }
+    n->peers = (struct peering_options){
+        .dir = o->data_dir,
+        .bind = o->server_address,
+        .port = (uint16_t)o->server_port,
+        .list = &n->members,
+        .secret = o->cluster_secret,
+        .repin = repin_of(o->cluster_repin),
+        .is_forced = o->cluster_force,
+    };
+    core->peers = &n->peers;
 }
 
 static struct core_options make_core_options(struct node *n)
@@ -155,6 +250,7 @@ static struct core_options make_core_options(struct node *n)
         .dir = o->data_dir,
         .snapshot_entries = (unsigned)o->log_snapshot_entries,
         .on_ready = on_ready,
+        .on_restart = on_restart,
         .on_fatal = on_fatal,
         .self = n,
     };
@@ -175,6 +271,10 @@ static void list_features(struct node *n)
     struct api_rows *namespaces = &n->features[FEATURE_NAMESPACE];
     namespaces->http = namespace_http_rows(&namespaces->http_count);
     namespaces->admit_self = core_namespaces(n->core);
+    struct api_rows *cluster = &n->features[FEATURE_CLUSTER];
+    n->cluster = (struct cluster_rows){n->core, n->options};
+    cluster->http = cluster_http_rows(&cluster->http_count);
+    cluster->admit_self = &n->cluster;
     struct api_rows *status = &n->features[FEATURE_STATUS];
     status->http = status_rows(&status->http_count);
     status->read_self = &n->status;
@@ -205,6 +305,9 @@ static int start_rpc(struct node *n, struct fail *fail)
     err = core_start(n->core, n->rpc, fail);
     if (err) {
         return err;
+    }
+    if (rpc_door(n->rpc)) {
+        door_set_peer(rpc_door(n->rpc), core_peer_way(n->core));
     }
     err = rpc_start(n->rpc, fail);
     n->rpc_started = err == 0;
@@ -248,7 +351,12 @@ static int start_all(struct node *n, struct fail *fail)
     if (err) {
         return err;
     }
+    err = read_members(n, fail);
+    if (err) {
+        return err;
+    }
     struct core_options core = make_core_options(n);
+    set_peers(n, &core);
     err = core_create(&core, &n->core, fail);
     if (err) {
         return err;
@@ -318,6 +426,9 @@ void node_stop(struct node *take_node)
         core_say_goodbye(n->core);
     }
     control_stop(n->control);
+    if (n->rpc && rpc_door(n->rpc)) {
+        door_set_peer(rpc_door(n->rpc), NULL);
+    }
     if (n->rpc_started) {
         rpc_stop(n->rpc, grace);
     }

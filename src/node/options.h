@@ -61,6 +61,13 @@ struct options {
     int64_t config_polls_max;
     int64_t config_listens_max;
     int64_t log_snapshot_entries;
+    const char *members;        /* --members */
+    const char *member_servers; /* NACOS_SERVERS */
+    const char *member_list;    /* nacos.member.list */
+    const char *cluster_conf;
+    const char *cluster_secret;
+    const char *cluster_repin;
+    bool cluster_force;
     int64_t stop_grace_ms;
     bool auth_enabled;
     bool tls_enabled;

@@ -27,6 +27,7 @@ enum section {
     SECTION_NAMING = 2,   /* naming_snapshot.h */
     SECTION_DATABASE = 3, /* the file config.db */
     SECTION_ABOUT = 4,    /* text, key=value lines: what made it, when */
+    SECTION_OWNERS = 5,   /* cluster/owners.h */
 };
 
 struct sections_out {

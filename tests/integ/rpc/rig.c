@@ -265,7 +265,8 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
         return;
     }
     case CORE_DB:
-        return; /* this rig has no database */
+    case CORE_PEER:
+        return; /* this rig has neither database nor peers */
     case CORE_STOP: {
         struct job *job = CONTAINER_OF(mail, struct job, mail);
         job->run(r, job);

@@ -325,6 +325,31 @@ static void test_reject__by_the_log_later__the_rest_goes_on(void **state)
     mem_free(w);
 }
 
+static void test_give_up__other_kinds__are_told_and_the_rest_goes_on(void **state)
+{
+    (void)state;
+    struct world *w = mem_alloc(sizeof(*w));
+    struct fail why = {.code = E_NOT_LEADER, .text = "nobody leads"};
+    struct fail fail = {0};
+    char told = 0;
+    begin(w, 1);
+    give(&w->nodes[0]);
+    assert_int_equal(proposals_add(w->nodes[0].p, 7, SPAN("x"), &told, w->now, &fail), 0);
+    w->nodes[0].given++;
+    give(&w->nodes[0]);
+    proposals_give_up(w->nodes[0].p, 9, &why);
+    assert_int_equal(told, 'n');
+    assert_int_equal(proposals_count(w->nodes[0].p), 2);
+    lead(w, 1);
+    proposals_turn(w->nodes[0].p, w->now);
+    w->committed = w->log_len;
+    apply(&w->nodes[0]);
+    assert_int_equal(w->nodes[0].told[0], 'y');
+    assert_int_equal(w->nodes[0].told[2], 'y');
+    end(w);
+    mem_free(w);
+}
+
 static void test_receive__malformed__is_bad_and_changes_nothing(void **state)
 {
     (void)state;
@@ -443,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_add__beyond_the_limits__is_refused),
         cmocka_unit_test(test_wait__nobody_leads__is_told),
         cmocka_unit_test(test_reject__by_the_log_later__the_rest_goes_on),
+        cmocka_unit_test(test_give_up__other_kinds__are_told_and_the_rest_goes_on),
         cmocka_unit_test(test_receive__malformed__is_bad_and_changes_nothing),
         cmocka_unit_test(test_up__is_proposed_until_the_log_has_it),
         cmocka_unit_test(test_reborn__what_waits_goes_with_the_new_epoch_in_its_order),

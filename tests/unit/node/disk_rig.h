@@ -18,12 +18,15 @@
 #include "base/thread.h"
 #include "config/admit.h"
 #include "naming/state.h"
+#include "node/peering.h"
 
 struct disk {
     char dir[64];
     struct core *core; /* NULL: not running */
     sem_t ready;
     unsigned snapshot_entries;
+    const struct peering_options *peers; /* NULL: alone */
+    unsigned restarts;                   /* asked for */
 };
 
 static inline void disk_on_ready(void *self)
@@ -38,6 +41,12 @@ static inline void disk_on_fatal(void *self, const struct fail *why)
     fail_msg("fatal: %s", fail_text(why));
 }
 
+static inline void disk_on_restart(void *self)
+{
+    struct disk *d = self;
+    d->restarts++;
+}
+
 static inline void disk_init(struct disk *d)
 {
     *d = (struct disk){.dir = "/tmp/nacre-core-XXXXXX"};
@@ -46,8 +55,17 @@ static inline void disk_init(struct disk *d)
     log_set_level(LOG_LEVEL_ERROR);
 }
 
-/* Start; 0 when it serves, else why it does not. */
-static inline int disk_start(struct disk *d, struct fail *fail)
+/* Wait until it serves. */
+static inline void disk_await(struct disk *d)
+{
+    struct timespec until = {0};
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WAIT_S;
+    assert_int_equal(sem_timedwait(&d->ready, &until), 0);
+}
+
+/* Start; 0, else why it does not. It does not serve yet. */
+static inline int disk_begin(struct disk *d, struct fail *fail)
 {
     struct core_options options = rig_options();
     options.naming.restart_grace_ms = 60000;
@@ -63,6 +81,8 @@ static inline int disk_start(struct disk *d, struct fail *fail)
     };
     options.dir = d->dir;
     options.snapshot_entries = d->snapshot_entries;
+    options.peers = d->peers;
+    options.on_restart = disk_on_restart;
     options.on_ready = disk_on_ready;
     options.on_fatal = disk_on_fatal;
     options.self = d;
@@ -72,11 +92,17 @@ static inline int disk_start(struct disk *d, struct fail *fail)
         return err;
     }
     assert_int_equal(core_start(d->core, NULL, fail), 0);
-    struct timespec until = {0};
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += WAIT_S;
-    assert_int_equal(sem_timedwait(&d->ready, &until), 0);
     return 0;
+}
+
+/* Start; 0 when it serves, else why it does not. */
+static inline int disk_start(struct disk *d, struct fail *fail)
+{
+    int err = disk_begin(d, fail);
+    if (!err) {
+        disk_await(d);
+    }
+    return err;
 }
 
 static inline void disk_stop(struct disk *d)

@@ -31,8 +31,8 @@ static void test_reply__is_delivered_once(void **state)
         calls[i].call.deliver = deliver;
         outbox_reply(&out, &calls[i].call);
     }
-    effects_perform(&out, NULL);
-    effects_perform(&out, NULL);
+    effects_perform(&out, NULL, NULL);
+    effects_perform(&out, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
         assert_int_equal(calls[i].delivered, 1);
     }
@@ -53,7 +53,7 @@ static void test_reply__may_free_its_call(void **state)
     struct counted *c = mem_zalloc(1, sizeof(*c));
     c->call.deliver = deliver_and_free;
     outbox_reply(&out, &c->call);
-    effects_perform(&out, NULL);
+    effects_perform(&out, NULL, NULL);
     outbox_close(&out);
 }
 
@@ -73,7 +73,7 @@ static void test_effects__without_an_edge__let_go_what_they_carry(void **state)
     outbox_accept(&out, 7, &body);
     outbox_close_conn(&out, 7, CONN_END_UNAVAILABLE, SPAN("why"));
     assert_int_equal(out.count, 4);
-    effects_perform(&out, NULL);
+    effects_perform(&out, NULL, NULL);
     assert_int_equal(out.count, 0);
     assert_int_equal(atomic_load(&bytes->refs), 1);
     buf_unref(bytes);
@@ -89,7 +89,7 @@ static void test_trace__is_a_line_of_the_log(void **state)
     assert_int_equal(log_open(path, 1 << 20), 0);
     struct outbox out = {0};
     outbox_trace(&out, "naming", "event=instance_removed instance=%s percent=%%s", "10.0.0.1:80");
-    effects_perform(&out, NULL);
+    effects_perform(&out, NULL, NULL);
     assert_int_equal(log_open(NULL, 0), 0);
     char text[512] = "";
     assert_true(read(fd, text, sizeof(text) - 1) > 0);
@@ -107,7 +107,7 @@ static void test_propose__taken_before__is_nothing_more(void **state)
     outbox_propose(&out, CONSENSUS_NAMING, buf_create(SPAN("op")), NULL);
     buf_unref(out.list[0].u.propose.op);
     out.list[0].u.propose.op = NULL;
-    effects_perform(&out, NULL);
+    effects_perform(&out, NULL, NULL);
     assert_int_equal(out.count, 0);
     outbox_close(&out);
 }
@@ -116,7 +116,7 @@ static void propose_left_over(void)
 {
     struct outbox out = {0};
     outbox_propose(&out, CONSENSUS_NAMING, buf_create(SPAN("op")), NULL);
-    effects_perform(&out, NULL);
+    effects_perform(&out, NULL, NULL);
 }
 
 /* An operation that nobody took would be lost without a word. */

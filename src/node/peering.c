@@ -1,0 +1,824 @@
+#include "node/peering.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/call.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "cluster/cluster_op.h"
+#include "cluster/pins.h"
+#include "cluster/watch.h"
+#include "conn/conn.h"
+#include "naming/naming.h"
+#include "node/core_state.h"
+
+#define LINKS_STOP_MS 500
+#define PEER_PORT_OFFSET 1001
+#define PEER_PORT_SECOND_OFFSET 1000
+#define WHY_MAX 256
+#define SEED_BYTES 32
+/* A leader that is silent for one to two of these is replaced. Pre-vote keeps a node that was
+ * merely slow from disturbing the others. */
+#define ELECTION_MS 300
+#define HEARTBEAT_MS 60
+
+enum peer_event { EVENT_FRAME, EVENT_UP, EVENT_DOWN, EVENT_LEARNED, EVENT_SELF };
+
+/* What a callback of links tells the core. */
+struct peer_mail {
+    struct core_mail mail;
+    enum peer_event event;
+    unsigned slot;
+    unsigned kind;
+    struct node_id id;
+    struct buf *bytes;
+    char why[WHY_MAX];
+};
+
+/* Writing DIR/peers, on a db thread. */
+struct save {
+    struct db_job job;
+    struct peering *peers;
+    struct buf *text;
+    uint64_t version;
+};
+
+struct peering {
+    struct core *core;
+    const char *dir;
+    struct identity identity;
+    uint64_t number;
+    struct links *links;
+    bool is_started;
+    bool no_second_port;
+    bool slot_up[LINKS_MEMBERS_MAX];
+    struct membership *membership;
+    struct proposals *proposals;
+    uint64_t epoch;
+    struct owners owners;
+    struct watch watch;
+    struct save save;
+    /* the log's first configuration, once it is decided */
+    struct membership_first first[MEMBERS_MAX];
+    struct consensus_voter voters[MEMBERS_MAX];
+    size_t first_count;
+    bool has_log, wants_log, is_joining;
+    struct consensus_wire wire;
+    /* the log's configuration as membership was told */
+    struct consensus_member members[CONSENSUS_MEMBERS_MAX];
+    unsigned member_count;
+    /* what membership wants changed */
+    struct membership_change change;
+    bool is_changing;
+    uint64_t leader;
+    bool leads;
+    uint64_t leaderless_since_ms; /* 0: somebody leads */
+    bool has_given_up;            /* since then */
+};
+
+/* ---------------------------------------------------------------- from links, any thread */
+
+static void post(struct peering *p, struct peer_mail *take_mail)
+{
+    struct core_port port = core_port(p->core);
+    take_mail->mail.kind = CORE_PEER;
+    if (port.post(port.self, &take_mail->mail) != 0) {
+        peering_drop_mail(&take_mail->mail); /* the node stops, or is flooded: peers say it again */
+    }
+}
+
+static void on_frame(void *self, const struct node_id *from, unsigned kind, struct buf *take_bytes)
+{
+    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
+    m->event = EVENT_FRAME;
+    m->id = *from;
+    m->kind = kind;
+    m->bytes = take_bytes;
+    post(self, m);
+}
+
+static void on_up(void *self, unsigned slot, const struct node_id *id, uint64_t number)
+{
+    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
+    (void)number;
+    m->event = EVENT_UP;
+    m->slot = slot;
+    m->id = *id;
+    post(self, m);
+}
+
+static void on_down(void *self, unsigned slot, const char *why)
+{
+    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
+    m->event = EVENT_DOWN;
+    m->slot = slot;
+    snprintf(m->why, sizeof(m->why), "%s", why);
+    post(self, m);
+}
+
+static void on_learned(void *self, unsigned slot, const struct node_id *id)
+{
+    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
+    m->event = EVENT_LEARNED;
+    m->slot = slot;
+    m->id = *id;
+    post(self, m);
+}
+
+static void on_self(void *self, unsigned slot)
+{
+    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
+    m->event = EVENT_SELF;
+    m->slot = slot;
+    post(self, m);
+}
+
+static const struct links_ops links_ops = {on_frame, on_up, on_down, on_learned, on_self};
+
+void peering_drop_mail(struct core_mail *take_mail)
+{
+    struct peer_mail *m = CONTAINER_OF(take_mail, struct peer_mail, mail);
+    buf_unref(m->bytes);
+    mem_free(m);
+}
+
+/* ---------------------------------------------------------------- what membership wants */
+
+static void set_links(void *self, const struct membership_link *list, size_t count)
+{
+    struct peering *p = self;
+    struct link_member members[LINKS_MEMBERS_MAX];
+    ASSERT(count <= LINKS_MEMBERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        members[i] = (struct link_member){
+            .slot = list[i].slot,
+            .host = list[i].host,
+            .port = (uint16_t)(list[i].port + PEER_PORT_OFFSET),
+            .port_second =
+                p->no_second_port ? 0 : (uint16_t)(list[i].port + PEER_PORT_SECOND_OFFSET),
+            .pin = list[i].pin,
+        };
+    }
+    links_set_members(p->links, members, count);
+}
+
+static void send_hello(void *self, unsigned slot, struct buf *take_hello)
+{
+    struct peering *p = self;
+    struct body body = {0};
+    body_add_buf(&body, take_hello);
+    (void)!links_send(p->links, slot, PEER_HELLO, &body); /* another follows */
+}
+
+static int save_run(struct db_job *job, struct db *db, struct fail *fail)
+{
+    const struct save *s = CONTAINER_OF(job, struct save, job);
+    (void)db;
+    return pins_write(s->peers->dir, buf_span(s->text), fail);
+}
+
+static void save_done(struct db_job *take_job)
+{
+    struct save *s = CONTAINER_OF(take_job, struct save, job);
+    struct peering *p = s->peers;
+    buf_unref(s->text);
+    s->text = NULL;
+    if (s->job.err == 0) {
+        membership_on_saved(p->membership, s->version, p->core->now);
+        return;
+    }
+    if (s->job.err != E_CLOSED) {
+        /* Who is trusted must be on disk before it is acted on. */
+        p->core->options.on_fatal(p->core->options.self, &s->job.fail);
+    }
+}
+
+static void save(void *self, struct buf *take_text, uint64_t version)
+{
+    struct peering *p = self;
+    struct fail fail = {0};
+    ASSERT(p->save.text == NULL);
+    p->save = (struct save){
+        .job = {.lane = DB_LANE_READ, .run = save_run, .done = save_done},
+        .peers = p,
+        .text = take_text,
+        .version = version,
+    };
+    if (db_worker_submit(tables_worker(p->core->tables), &p->save.job, &fail) != 0) {
+        buf_unref(take_text);
+        p->save.text = NULL;
+        p->core->options.on_fatal(p->core->options.self, &fail);
+    }
+}
+
+static void form(void *self, const struct membership_first *list, size_t count)
+{
+    struct peering *p = self;
+    ASSERT(count <= MEMBERS_MAX);
+    memcpy(p->first, list, count * sizeof(*list));
+    p->first_count = count;
+    for (size_t i = 0; i < count; i++) {
+        p->voters[i] =
+            (struct consensus_voter){.id = p->first[i].number, .address = p->first[i].address};
+    }
+    p->wants_log = true;
+}
+
+static void join(void *self)
+{
+    struct peering *p = self;
+    p->is_joining = true;
+    p->wants_log = true;
+}
+
+static void change(void *self, const struct membership_change *wanted)
+{
+    struct peering *p = self;
+    p->change = *wanted;
+    p->is_changing = true;
+}
+
+static void say(void *self, enum membership_weight weight, const char *text)
+{
+    (void)self;
+    if (weight == MEMBERSHIP_ERROR) {
+        LOG_ERROR("cluster", "event=membership text=\"%s\"", text);
+    } else if (weight == MEMBERSHIP_WARN) {
+        LOG_WARN("cluster", "event=membership text=\"%s\"", text);
+    } else {
+        LOG_INFO("cluster", "event=membership text=\"%s\"", text);
+    }
+}
+
+static void refuse(void *self, const struct fail *why)
+{
+    struct peering *p = self;
+    p->core->options.on_fatal(p->core->options.self, why);
+}
+
+static const struct membership_ops membership_ops = {
+    .set_links = set_links,
+    .send = send_hello,
+    .save = save,
+    .form = form,
+    .join = join,
+    .change = change,
+    .say = say,
+    .refuse = refuse,
+};
+
+/* ---------------------------------------------------------------- operations */
+
+static int propose_here(void *self, unsigned kind, struct span envelope, struct fail *fail)
+{
+    struct peering *p = self;
+    if (!p->core->log) {
+        return fail_set(fail, E_NOT_LEADER, "the log is not open yet");
+    }
+    void *cookie = (void *)(uintptr_t)proposals_seq(p->proposals, envelope);
+    return consensus_propose(p->core->log, (enum consensus_kind)kind, envelope, cookie, fail);
+}
+
+/* The slot of a node to which frames can be sent now; -1: none. */
+static int slot_to(const struct peering *p, uint64_t number)
+{
+    int slot = membership_slot_of(p->membership, number);
+    return slot >= 0 && p->slot_up[slot] ? slot : -1;
+}
+
+static bool send_operations(void *self, uint64_t leader, struct buf *take_frame)
+{
+    struct peering *p = self;
+    if (slot_to(p, leader) < 0) {
+        buf_unref(take_frame);
+        return false;
+    }
+    struct body body = {0};
+    body_add_buf(&body, take_frame);
+    outbox_peer(&p->core->out, leader, PEER_OPERATIONS, &body);
+    return true;
+}
+
+static void reject(void *self, void *cookie, const struct fail *why)
+{
+    struct peering *p = self;
+    if (cookie) {
+        core_reject(p->core, cookie, why);
+    }
+}
+
+static const struct proposals_ops proposals_ops = {propose_here, send_operations, reject};
+
+static void begin_epoch(struct peering *p, struct now now)
+{
+    struct cluster_op up = {
+        .kind = CLUSTER_OWNER_UP, .time_ms = now.wall_ms, .owner = p->number, .epoch = p->epoch};
+    struct buf *bytes = cluster_op_encode(&up);
+    proposals_set_up(p->proposals, CONSENSUS_CLUSTER | CONSENSUS_OWNED, buf_span(bytes));
+    buf_unref(bytes);
+}
+
+static void wire_send(void *self, uint64_t to, struct buf *take_message)
+{
+    struct peering *p = self;
+    struct body body = {0};
+    body_add_buf(&body, take_message);
+    outbox_peer(&p->core->out, to, PEER_RAFT, &body);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static int create_membership(struct peering *p, const struct peering_options *o, struct now now,
+                             struct fail *fail)
+{
+    struct pins pins = {0};
+    bool is_there = false;
+    uint8_t seed[SEED_BYTES];
+    char name[4096];
+    char log[4096];
+    int err = pins_read(o->dir, &pins, &is_there, fail);
+    if (err) {
+        return err;
+    }
+    rand_bytes(seed, sizeof(seed));
+    snprintf(name, sizeof(name), "%s/" PINS_NAME, o->dir);
+    snprintf(log, sizeof(log), "%s/log", o->dir);
+    p->has_log = access(log, F_OK) == 0;
+    p->wants_log = p->has_log;
+    if (p->has_log && !is_there) {
+        return fail_set(fail, E_CONFLICT,
+                        "%s is the directory of a node that was alone: give this member an empty "
+                        "directory, and bring what is here with nacre backup and restore, or an "
+                        "export",
+                        o->dir);
+    }
+    struct membership_options options = {
+        .id = &p->identity.id,
+        .pins = &pins,
+        .pins_name = name,
+        .host = "",
+        .port = o->port,
+        .release = NACRE_VERSION,
+        .secret = span_str(o->secret),
+        .repin = o->repin,
+        .has_log = p->has_log,
+        .is_forced = o->is_forced,
+        .seed = seed,
+    };
+    err = membership_create(&options, &membership_ops, p, now, &p->membership, fail);
+    if (!err) {
+        membership_set_list(p->membership, o->list, now);
+    }
+    return err;
+}
+
+int peering_create(const struct peering_options *options, struct core *core, struct peering **ret,
+                   struct fail *fail)
+{
+    struct peering *p = mem_zalloc(1, sizeof(*p));
+    struct now now = clock_now();
+    bool is_new = false;
+    p->core = core;
+    p->dir = options->dir;
+    p->no_second_port = options->no_second_port;
+    int err = identity_open(options->dir, &p->identity, &is_new, fail);
+    if (err) {
+        goto out;
+    }
+    p->number = node_id_number(&p->identity.id);
+    p->epoch = (uint64_t)now.wall_ms * 1000 + 1;
+    p->leaderless_since_ms = now.mono_ms;
+    p->wire = (struct consensus_wire){p, wire_send};
+    watch_init(&p->watch, p->number, PEERING_OWNER_GRACE_MS);
+    p->proposals = proposals_create(p->number, p->epoch, &proposals_ops, p);
+    begin_epoch(p, now);
+    struct links_options links = {
+        .identity = &p->identity,
+        .bind = options->bind,
+        .port = (uint16_t)(options->port + PEER_PORT_OFFSET),
+        .ops = &links_ops,
+        .self = p,
+    };
+    err = links_create(&links, &p->links, fail);
+    if (!err) {
+        err = create_membership(p, options, now, fail);
+    }
+    if (!err) {
+        char id[NODE_ID_TEXT + 1];
+        node_id_text(&p->identity.id, id);
+        LOG_INFO("cluster", "event=identity id=%s number=%llu new=%d", id,
+                 (unsigned long long)p->number, is_new);
+        *ret = p;
+        p = NULL;
+    }
+out:
+    peering_destroy(p);
+    return err;
+}
+
+void peering_destroy(struct peering *p)
+{
+    if (!p) {
+        return;
+    }
+    links_destroy(p->links);
+    membership_destroy(p->membership);
+    proposals_destroy(p->proposals);
+    identity_close(&p->identity);
+    mem_free(p);
+}
+
+int peering_start(struct peering *p, struct fail *fail)
+{
+    int err = links_start(p->links, fail);
+    p->is_started = err == 0;
+    return err;
+}
+
+void peering_stop(struct peering *p)
+{
+    if (p && p->is_started) {
+        links_stop(p->links, LINKS_STOP_MS);
+        p->is_started = false;
+    }
+}
+
+struct door_way *peering_way(struct peering *p)
+{
+    return links_way(p->links);
+}
+
+uint64_t peering_number(const struct peering *p)
+{
+    return p->number;
+}
+
+bool peering_log_options(const struct peering *p, struct consensus_raft_options *ret)
+{
+    if (!p->wants_log) {
+        return false;
+    }
+    ret->id = p->number;
+    ret->wire = &p->wire;
+    ret->election_ms = ELECTION_MS;
+    ret->heartbeat_ms = HEARTBEAT_MS;
+    ret->bootstrap = p->first_count ? p->voters : NULL;
+    ret->bootstrap_count = (unsigned)p->first_count;
+    ret->is_joining = p->is_joining;
+    return true;
+}
+
+/* ---------------------------------------------------------------- turns */
+
+/* Tell membership the log's configuration when it is another one. */
+static void follow_servers(struct peering *p, struct now now)
+{
+    struct consensus_member members[CONSENSUS_MEMBERS_MAX];
+    unsigned count = consensus_members(p->core->log, members, CONSENSUS_MEMBERS_MAX);
+    bool is_same = count == p->member_count;
+    for (unsigned i = 0; is_same && i < count; i++) {
+        is_same =
+            members[i].id == p->members[i].id && members[i].standing == p->members[i].standing;
+    }
+    memcpy(p->members, members, count * sizeof(members[0]));
+    if (is_same) {
+        return;
+    }
+    p->member_count = count;
+    struct membership_server servers[CONSENSUS_MEMBERS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        servers[i] = (struct membership_server){
+            .number = p->members[i].id,
+            .address = p->members[i].address,
+            .is_voter = p->members[i].standing == CONSENSUS_VOTER,
+        };
+    }
+    membership_on_servers(p->membership, servers, count, now);
+}
+
+void peering_on_log(struct peering *p, struct now now)
+{
+    p->wants_log = false;
+    p->has_log = true;
+    follow_servers(p, now);
+}
+
+static bool has_member(const struct peering *p, uint64_t number, bool as_voter)
+{
+    for (unsigned i = 0; i < p->member_count; i++) {
+        if (p->members[i].id == number) {
+            return !as_voter || p->members[i].standing == CONSENSUS_VOTER;
+        }
+    }
+    return false;
+}
+
+/* One step of the change that is under way. */
+static void drive_change(struct peering *p, struct now now)
+{
+    struct membership_change *c = &p->change;
+    struct fail why = {0};
+    if (!p->is_changing) {
+        return;
+    }
+    bool removes = c->kind != MEMBERSHIP_ADD && has_member(p, c->old_number, false);
+    bool adds = c->kind != MEMBERSHIP_REMOVE && !has_member(p, c->number, true);
+    int err = 0;
+    if (!removes && !adds) {
+        p->is_changing = false;
+        membership_on_change_done(p->membership, NULL, now);
+        return;
+    }
+    if (removes) {
+        err = consensus_change(p->core->log, CONSENSUS_REMOVE, c->old_number, "", &why);
+    } else if (!has_member(p, c->number, false)) {
+        err = consensus_change(p->core->log, CONSENSUS_ADD, c->number, c->address, &why);
+    }
+    if (err && err != E_CONFLICT) {
+        p->is_changing = false;
+        membership_on_change_done(p->membership, &why, now);
+    }
+}
+
+static bool is_leaderless(const struct peering *p, struct now now)
+{
+    return p->leaderless_since_ms != 0 &&
+           now.mono_ms - p->leaderless_since_ms > PEERING_LEADERLESS_MS;
+}
+
+static int refuse_leaderless(const struct peering *p, struct now now, struct fail *fail)
+{
+    char words[MEMBERSHIP_WORDS_MAX];
+    membership_words(p->membership, words, now);
+    return fail_set(fail, E_NOT_LEADER, "no leader for %llu s, so nothing can be written: %s",
+                    (unsigned long long)(now.mono_ms - p->leaderless_since_ms) / 1000, words);
+}
+
+bool peering_turn(struct peering *p, struct now now)
+{
+    if (p->core->log) {
+        follow_servers(p, now);
+        drive_change(p, now);
+    }
+    membership_turn(p->membership, now);
+    if (is_leaderless(p, now) && proposals_count(p->proposals) > 0) {
+        struct fail why = {0};
+        (void)refuse_leaderless(p, now, &why);
+        proposals_give_up(p->proposals, CONSENSUS_NAMING | CONSENSUS_OWNED, &why);
+        p->has_given_up = true; /* what comes now is refused at once */
+    }
+    return p->wants_log && !p->core->log;
+}
+
+void peering_send(struct peering *p, struct now now)
+{
+    proposals_turn(p->proposals, now);
+}
+
+static void give_up(struct peering *p, const struct owner *owner, struct now now)
+{
+    struct cluster_op op = {.kind = CLUSTER_OWNER_EXPIRE,
+                            .time_ms = now.wall_ms,
+                            .owner = owner->id,
+                            .epoch = owner->epoch};
+    struct fail why = {0};
+    struct buf *bytes = cluster_op_encode(&op);
+    struct buf *envelope = proposals_unnumbered(buf_span(bytes));
+    LOG_WARN("cluster", "event=owner_lost number=%llu silent_ms=%llu",
+             (unsigned long long)owner->id,
+             (unsigned long long)watch_silence_ms(&p->watch, owner->id, now));
+    (void)!propose_here(p, CONSENSUS_CLUSTER | CONSENSUS_OWNED, buf_span(envelope), &why);
+    buf_unref(envelope);
+    buf_unref(bytes);
+}
+
+void peering_watch(struct peering *p, struct now now)
+{
+    if (watch_speak(&p->watch, now) && p->leader != 0 && !p->leads) {
+        uint64_t epoch = htole64(p->epoch);
+        struct body body = {0};
+        body_add_buf(&body, buf_create(span_of((const char *)&epoch, sizeof(epoch))));
+        outbox_peer(&p->core->out, p->leader, PEER_ALIVE, &body);
+    }
+    const struct owner *lost = watch_lost(&p->watch, &p->owners, now);
+    if (lost) {
+        give_up(p, lost, now);
+    }
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t peering_deadline(const struct peering *p)
+{
+    uint64_t at = earlier(membership_deadline(p->membership), proposals_deadline(p->proposals));
+    if (p->leaderless_since_ms != 0 && !p->has_given_up && proposals_count(p->proposals) > 0) {
+        at = earlier(at, p->leaderless_since_ms + PEERING_LEADERLESS_MS + 1);
+    }
+    return earlier(at, watch_deadline(&p->watch));
+}
+
+/* ---------------------------------------------------------------- mail */
+
+static void on_hello(struct peering *p, const struct peer_mail *m, struct now now)
+{
+    struct fail why = {0};
+    if (!membership_on_hello(p->membership, &m->id, buf_span(m->bytes), now, &why)) {
+        LOG_WARN("cluster", "event=bad_hello reason=\"%s\"", fail_text(&why));
+    }
+}
+
+static void on_peer_frame(struct peering *p, const struct peer_mail *m, struct now now)
+{
+    uint64_t from = node_id_number(&m->id);
+    bool is_bad = false;
+    if (m->kind == PEER_HELLO) {
+        on_hello(p, m, now);
+        return;
+    }
+    if (!membership_is_peer(p->membership, &m->id)) {
+        return; /* it may say hello, nothing more */
+    }
+    membership_on_seen(p->membership, &m->id, now);
+    watch_heard(&p->watch, from, now);
+    switch (m->kind) {
+    case PEER_RAFT:
+        if (p->core->log) {
+            consensus_receive(p->core->log, from, buf_span(m->bytes));
+        }
+        break;
+    case PEER_OPERATIONS:
+        (void)proposals_receive(p->proposals, buf_span(m->bytes), &is_bad);
+        break;
+    case PEER_NAMING:
+        is_bad = naming_receive(p->core->naming, buf_span(m->bytes), now, &p->core->out, NULL) != 0;
+        break;
+    case PEER_ALIVE:
+        break;
+    default:
+        is_bad = true;
+        break;
+    }
+    if (is_bad) {
+        LOG_WARN("cluster", "event=bad_frame kind=%u bytes=%zu", m->kind, m->bytes->len);
+    }
+}
+
+void peering_on_mail(struct peering *p, struct core_mail *take_mail, struct now now)
+{
+    const struct peer_mail *m = CONTAINER_OF(take_mail, struct peer_mail, mail);
+    switch (m->event) {
+    case EVENT_FRAME:
+        on_peer_frame(p, m, now);
+        break;
+    case EVENT_UP:
+        p->slot_up[m->slot] = true;
+        membership_on_up(p->membership, m->slot, &m->id, now);
+        proposals_on_link(p->proposals, node_id_number(&m->id), now);
+        break;
+    case EVENT_DOWN:
+        p->slot_up[m->slot] = false;
+        membership_on_down(p->membership, m->slot, m->why, now);
+        break;
+    case EVENT_LEARNED:
+        membership_on_learned(p->membership, m->slot, &m->id, now);
+        break;
+    case EVENT_SELF:
+        membership_on_self(p->membership, m->slot, now);
+        break;
+    }
+    peering_drop_mail(take_mail);
+}
+
+/* ---------------------------------------------------------------- the log */
+
+int peering_propose(struct peering *p, enum consensus_kind kind, struct span op, void *cookie,
+                    struct now now, struct fail *fail)
+{
+    if (kind != CONSENSUS_NAMING && is_leaderless(p, now)) {
+        return refuse_leaderless(p, now, fail);
+    }
+    return proposals_add(p->proposals, (unsigned)kind | CONSENSUS_OWNED, op, cookie, now, fail);
+}
+
+void peering_on_reject(struct peering *p, void *cookie, const struct fail *why)
+{
+    proposals_on_reject(p->proposals, (uint64_t)(uintptr_t)cookie, why);
+}
+
+void peering_on_leader(struct peering *p, uint64_t leader, struct now now)
+{
+    p->leader = leader;
+    p->leads = leader == p->number;
+    if (leader != 0) {
+        p->leaderless_since_ms = 0;
+        p->has_given_up = false;
+    } else if (p->leaderless_since_ms == 0) {
+        p->leaderless_since_ms = now.mono_ms;
+    }
+    LOG_INFO("cluster", "event=leader number=%llu self=%d", (unsigned long long)leader, p->leads);
+    proposals_on_leader(p->proposals, leader, now);
+    watch_lead(&p->watch, p->leads, now);
+    membership_on_leader(p->membership, leader, p->leads, now);
+}
+
+/* This life is over in the log: another begins, and clients bring what they publish again. */
+static void reborn(struct peering *p, uint64_t known)
+{
+    struct now now = p->core->now;
+    uint64_t epoch = (uint64_t)now.wall_ms * 1000 + 1;
+    p->epoch = epoch > known ? epoch : known + 1;
+    LOG_WARN("cluster",
+             "event=new_epoch epoch=%llu meaning=\"the leader had given this node up, or "
+             "its clock went back; its clients are asked to connect again\"",
+             (unsigned long long)p->epoch);
+    proposals_reborn(p->proposals, p->epoch, now);
+    begin_epoch(p, now);
+}
+
+static void apply_cluster(struct peering *p, struct span bytes)
+{
+    struct cluster_op op = {0};
+    struct fail why = {0};
+    struct core *c = p->core;
+    if (cluster_op_decode(bytes, &op, &why) != 0) {
+        LOG_WARN("cluster", "event=bad_operation reason=\"%s\"", fail_text(&why));
+        return;
+    }
+    bool is_mine = op.owner == p->number && op.epoch == p->epoch;
+    switch (op.kind) {
+    case CLUSTER_OWNER_UP:
+        if (owners_up(&p->owners, op.owner, op.epoch)) {
+            watch_heard(&p->watch, op.owner, c->now);
+            if (is_mine) {
+                proposals_on_up(p->proposals, c->now);
+            }
+        } else if (is_mine) {
+            const struct owner *known = owners_find(&p->owners, op.owner);
+            if (known && known->epoch > op.epoch) {
+                reborn(p, known->epoch);
+            }
+        }
+        return;
+    case CLUSTER_OWNER_EXPIRE:
+        if (!owners_expire(&p->owners, op.owner, op.epoch)) {
+            return;
+        }
+        naming_owner_gone(c->naming, op.owner, op.time_ms, c->now, &c->out);
+        if (is_mine) {
+            reborn(p, op.epoch);
+            conn_reset_all(c->conns, &c->out);
+        }
+        return;
+    case CLUSTER_OWNER_FORGET:
+        owners_forget(&p->owners, op.owner);
+        return;
+    }
+}
+
+bool peering_open(struct peering *p, unsigned kind, struct span bytes, struct proposal *ret)
+{
+    struct fail why = {0};
+    if (proposals_open(p->proposals, &p->owners, bytes, ret, &why) != 0) {
+        LOG_WARN("cluster", "event=bad_operation reason=\"%s\"", fail_text(&why));
+        return false;
+    }
+    if (ret->verdict != OWNERS_TAKE) {
+        return false;
+    }
+    if (kind == CONSENSUS_CLUSTER) {
+        apply_cluster(p, ret->op);
+        return false;
+    }
+    return true;
+}
+
+struct owners *peering_owners(struct peering *p)
+{
+    return &p->owners;
+}
+
+void peering_perform(struct peering *p, struct effect *e)
+{
+    int slot = slot_to(p, e->u.peer.node);
+    if (slot >= 0) {
+        (void)!links_send(p->links, (unsigned)slot, e->u.peer.kind, &e->u.peer.body);
+    }
+}
+
+const struct membership *peering_membership(const struct peering *p)
+{
+    return p->membership;
+}
+
+const struct links_counters *peering_counters(const struct peering *p)
+{
+    return links_counters(p->links);
+}
