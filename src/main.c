@@ -4,9 +4,11 @@
  * sigwait.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,6 +19,8 @@
 #include "node/options.h"
 
 #define CONFIG_DEFAULT "conf/application.properties"
+#define TRIM_BYTES (128 * 1024)
+#define TIDY_S 2
 
 enum exit_code { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -37,6 +41,14 @@ static enum log_level level_of(const char *name)
     return LOG_LEVEL_INFO;
 }
 
+/* glibc keeps freed memory up to a threshold that grows with use; a server that was busy once would
+ * stay large. */
+static void bound_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, TRIM_BYTES);
+}
+
 static void block_signals(sigset_t *set)
 {
     sigemptyset(set);
@@ -55,9 +67,12 @@ static int serve(const struct options *options, const sigset_t *signals)
     if (node_start(options, &node, &fail) != 0) {
         return complain(&fail, EXIT_FAILED);
     }
-    int signal_number = 0;
-    int err = sigwait(signals, &signal_number);
-    LOG_INFO("main", "event=signal number=%d", err ? -err : signal_number);
+    struct timespec pause = {.tv_sec = TIDY_S};
+    int signal_number = -1;
+    while ((signal_number = sigtimedwait(signals, NULL, &pause)) < 0) {
+        node_tidy(node); /* nobody has called for TIDY_S */
+    }
+    LOG_INFO("main", "event=signal number=%d", signal_number);
     node_stop(node);
     LOG_INFO("main", "event=stopped");
     return EXIT_FINE;
@@ -105,6 +120,7 @@ static int run(const struct cli *cli)
 
 int main(int argc, char **argv)
 {
+    bound_memory();
     thread_become(THREAD_MAIN, "nacre");
     struct cli cli;
     struct fail fail = {0};

@@ -285,6 +285,7 @@ static int create_tables(struct core *c, struct fail *fail)
 {
     struct tables_options options = {
         .dir = c->options.dir,
+        .memory_bytes = c->options.config.memory_bytes_max,
         .wake = wake_for_db,
         .on_fatal = on_tables_fatal,
         .self = c,

@@ -157,6 +157,12 @@ FIGURE(log_last, f->log.last_index)
 FIGURE(log_snapshot, f->log.snapshot_index)
 FIGURE(log_broken, f->log.broken_entries)
 FIGURE(log_full, f->log.is_full)
+#define NAMING_COUNTER(name) FIGURE(naming_##name, atomic_load(&f->counters->name))
+NAMING_COUNTER(beats_told)
+NAMING_COUNTER(beats_heard)
+NAMING_COUNTER(beats_untold)
+NAMING_COUNTER(taken_over)
+NAMING_COUNTER(restored)
 static double rpc_refused(const struct figures *f)
 {
     return f->rpc ? (double)atomic_load(&f->rpc->refused) : 0;
@@ -272,6 +278,15 @@ static const struct series all_series[] = {
     {"nacre_http_refused_total", "", COUNTER, "HTTP requests without a route or over a limit.",
      http_refused},
     {"nacre_http_connections", "", GAUGE, "Open HTTP connections.", http_open},
+    {"nacre_beats_told_total", "", COUNTER, "Beats passed on to the node that owns the instance.",
+     naming_beats_told},
+    {"nacre_beats_heard_total", "", COUNTER, "Beats passed on by other nodes.", naming_beats_heard},
+    {"nacre_beats_untold_total", "", COUNTER, "Beats that did not fit into a frame.",
+     naming_beats_untold},
+    {"nacre_clients_taken_over_total", "", COUNTER, "HTTP clients taken over from a lost node.",
+     naming_taken_over},
+    {"nacre_clients_restored_total", "", COUNTER,
+     "Clients put back after this node had been given up.", naming_restored},
     {"nacre_config_gray_versions", "", GAUGE, "Beta and tag versions.", config_gray_count},
     {"nacre_config_memory_bytes", "", GAUGE, "Config contents in memory.", config_bytes},
     {"nacre_config_evictions_total", "", COUNTER, "Contents that left memory for the budget.",

@@ -1,6 +1,7 @@
 #include "node/node.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -37,6 +38,7 @@
 #define HANDSHAKE_TIMEOUT_MS 15000
 #define STREAMS_PER_CONN_MAX 1024
 #define RECOVERY_REPORT_S 1
+#define TIDY_EVICTIONS 4096
 #define ARGS_MAX 600 /* more than cli.h lets through */
 #define ARGS_BYTES_MAX 65536
 
@@ -61,9 +63,10 @@ struct node {
     struct status status;
     struct cluster_rows cluster;
     struct api_rows features[FEATURES];
-    atomic_bool ready;      /* the log of earlier lives is applied */
-    sem_t recovered;        /* posted once with it */
-    size_t connections_max; /* what the file limit lets us take */
+    atomic_bool ready;               /* the log of earlier lives is applied */
+    sem_t recovered;                 /* posted once with it */
+    unsigned long evictions_trimmed; /* when the heap was trimmed last */
+    size_t connections_max;          /* what the file limit lets us take */
     size_t http_connections_max;
     bool has_datadir, rpc_started, http_started;
 };
@@ -408,6 +411,7 @@ int node_start(const struct options *options, struct node **ret_node, struct fai
              " started_in_ms=%.1f",
              node_http_port(n), node_grpc_port(n), options->data_dir, options->context_path,
              (double)(clock_mono_ns() - begun) / 1e6);
+    (void)malloc_trim(0); /* what only the start needed */
     LOG_WARN("node", "event=open_access authentication=off "
                      "meaning=\"everyone who reaches these ports may read and change everything\"");
     *ret_node = n;
@@ -450,6 +454,19 @@ void node_stop(struct node *take_node)
     }
     ASSERT(sem_destroy(&n->recovered) == 0);
     mem_free(n);
+}
+
+/* Contents that left memory leave holes between others that stay: only a trim of the whole heap
+ * gives those back. It holds the heap's lock for some milliseconds, so not without need. */
+void node_tidy(struct node *n)
+{
+    const struct config *config = core_config(n->core);
+    unsigned long evictions =
+        config ? atomic_load(&config_counters(config)->evictions) : n->evictions_trimmed;
+    if (evictions - n->evictions_trimmed >= TIDY_EVICTIONS) {
+        n->evictions_trimmed = evictions;
+        (void)malloc_trim(0);
+    }
 }
 
 uint16_t node_http_port(const struct node *n)

@@ -24,6 +24,9 @@ MUST_USE int node_start(const struct options *options, struct node **ret_node, s
 /* Stop gracefully within the option's grace and free everything. */
 void node_stop(struct node *take_node);
 
+/* Called now and then on main: give memory back to the system when much of it was freed. */
+void node_tidy(struct node *n);
+
 /* The ports that clients use. */
 uint16_t node_http_port(const struct node *n);
 uint16_t node_grpc_port(const struct node *n);

@@ -99,7 +99,7 @@ static const struct option_row rows[] = {
     INT("nacre.naming.restart-grace", NULL, NULL, restart_grace_ms, 0, HOUR_MS, "30000",
         "ms after a restart during which instances of the life before wait for their clients"),
     INT("nacre.config.memory.max", NULL, NULL, config_memory_max, 0, INT64_MAX, "268435456",
-        "bytes of config contents kept in memory; others are read from disk when asked for"),
+        "bytes of config contents kept in memory (32MB); others are read from disk when asked for"),
     INT("maxContent", NULL, NULL, config_content_max, 1, 10485760, "10485760",
         "characters of the largest config content taken"),
     INT("nacos.config.gray.version.max.count", NULL, NULL, config_gray_max, 1, 100, "10",
@@ -280,6 +280,26 @@ static struct span env_of_row(const struct options_source *source, const struct 
     return environment_get(source->environment, span_of(name, n));
 }
 
+/* A whole number, or one with a unit of bytes: 64KB, 32MB, 1GB. */
+static bool parse_int(struct span v, long long *ret)
+{
+    static const struct {
+        struct span unit;
+        long long factor;
+    } units[] = {{{"KB", 2}, 1LL << 10}, {{"MB", 2}, 1LL << 20}, {{"GB", 2}, 1LL << 30}};
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        size_t len = units[i].unit.len;
+        if (v.len > len && span_ieq(span_of(v.data + v.len - len, len), units[i].unit)) {
+            long long n = 0;
+            bool ok = span_int(span_trim(span_of(v.data, v.len - len)), &n) && n >= 0 &&
+                      n <= INT64_MAX / units[i].factor;
+            *ret = ok ? n * units[i].factor : 0;
+            return ok;
+        }
+    }
+    return span_int(v, ret);
+}
+
 static bool parse_bool(struct span v, bool *ret)
 {
     if (span_ieq(v, SPAN("true")) || span_ieq(v, SPAN("yes")) || span_ieq(v, SPAN("on")) ||
@@ -334,7 +354,7 @@ static int set_value(struct options *o, const struct option_row *row, struct spa
         return 0;
     }
     long long n = 0;
-    if (!span_int(value, &n) || n < row->min || n > row->max) {
+    if (!parse_int(value, &n) || n < row->min || n > row->max) {
         return fail_set(fail, E_INVALID,
                         "%s: %s: expected a whole number from %lld to %lld, got \"%.*s\"", where,
                         row->key, (long long)row->min, (long long)row->max, SPAN_ARG(value));

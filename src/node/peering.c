@@ -57,6 +57,7 @@ struct peering {
     bool is_started;
     bool no_second_port;
     bool slot_up[LINKS_MEMBERS_MAX];
+    uint64_t slot_number[LINKS_MEMBERS_MAX]; /* who was there last; 0: nobody yet */
     struct membership *membership;
     struct proposals *proposals;
     uint64_t epoch;
@@ -680,11 +681,16 @@ void peering_on_mail(struct peering *p, struct core_mail *take_mail, struct now 
         break;
     case EVENT_UP:
         p->slot_up[m->slot] = true;
+        p->slot_number[m->slot] = node_id_number(&m->id);
+        naming_owner_lost(p->core->naming, p->slot_number[m->slot], false);
         membership_on_up(p->membership, m->slot, &m->id, now);
         proposals_on_link(p->proposals, node_id_number(&m->id), now);
         break;
     case EVENT_DOWN:
         p->slot_up[m->slot] = false;
+        if (p->slot_number[m->slot]) {
+            naming_owner_lost(p->core->naming, p->slot_number[m->slot], true);
+        }
         membership_on_down(p->membership, m->slot, m->why, now);
         break;
     case EVENT_LEARNED:
@@ -779,6 +785,7 @@ static void apply_cluster(struct peering *p, struct span bytes)
         return;
     case CLUSTER_OWNER_FORGET:
         owners_forget(&p->owners, op.owner);
+        naming_owner_gone(c->naming, op.owner, op.time_ms, c->now, &c->out);
         return;
     }
 }

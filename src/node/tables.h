@@ -15,7 +15,8 @@
 #define TABLES_READERS 2
 
 struct tables_options {
-    const char *dir; /* the data directory */
+    const char *dir;       /* the data directory */
+    uint64_t memory_bytes; /* budget of config contents: caches are a part of it */
     /* As db_worker_options.wake and table_writer_options.on_fatal. */
     void (*wake)(void *self);
     void (*on_fatal)(void *self, const struct fail *why);

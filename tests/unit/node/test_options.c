@@ -266,9 +266,35 @@ static void test_print__lists_every_key_with_its_range(void **state)
     free(text);
 }
 
+static void test_bytes__with_a_unit__are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t bytes; /* -1: refused */
+    } cases[] = {
+        {"33554432", 33554432}, {"32MB", 33554432}, {"32 mb", 33554432}, {"64KB", 65536},
+        {"2GB", 2147483648},    {"MB", -1},         {"-1MB", -1},        {"1.5MB", -1},
+        {"9999999999GB", -1},   {"32M", -1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct option_arg arg = {SPAN("nacre.config.memory.max"), span_str(cases[i].text)};
+        struct options_source source = {.args = &arg, .args_count = 1};
+        struct options o;
+        struct fail fail = {0};
+        int err = options_load(&o, &source, &fail);
+        assert_int_equal(err, cases[i].bytes < 0 ? E_INVALID : 0);
+        if (!err) {
+            assert_true(o.config_memory_max == cases[i].bytes);
+            options_close(&o);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes__with_a_unit__are_read),
         cmocka_unit_test(test_defaults__nothing_given__are_nacos_compatible),
         cmocka_unit_test(test_order__command_line_beats_environment_beats_file),
         cmocka_unit_test(test_value__bad__names_file_line_and_range),
