@@ -267,6 +267,9 @@ static void do_update(struct raft_driver *d, const struct raft_update *update)
     if (update->flags & RAFT_UPDATE_STATE && d->raft.state == RAFT_LEADER) {
         d->ready_index = raft_last_index(&d->raft);
         d->led_ms = d->options.now_ms(d->options.self);
+        for (unsigned i = 0; i < d->peers_count; i++) {
+            d->peers[i].sent_last = 0;
+        }
     }
     if (update->flags & RAFT_UPDATE_CURRENT_TERM) {
         err = s->ops->set_term(s->self, raft_current_term(&d->raft));
@@ -577,6 +580,9 @@ void raft_driver_receive(struct raft_driver *d, struct raft_message *take_messag
     struct peer *peer = raft_peer(d, take_message->server_id);
     if (peer) {
         peer->heard_ms = d->options.now_ms(d->options.self);
+        peer->is_rejecting =
+            peer->is_rejecting || (take_message->type == RAFT_APPEND_ENTRIES_RESULT &&
+                                   take_message->append_entries_result.rejected > 0);
     }
     if (take_message->type != RAFT_APPEND_ENTRIES) {
         queue_message(d, take_message);

@@ -17,9 +17,12 @@ struct pending {
 
 struct peer {
     uint64_t id;
-    uint64_t pushed;   /* commit index it was last told without entries */
-    uint64_t heard_ms; /* its last message; 0: none */
-    bool is_reading;   /* a snapshot for it is being read */
+    uint64_t pushed;    /* commit index it was last told without entries */
+    uint64_t heard_ms;  /* its last message; 0: none */
+    uint64_t sent_last; /* the highest entry that was sent to it in this term ... */
+    uint64_t sent_ms;   /* ... the last time that any were */
+    bool is_rejecting;  /* it refused an append since */
+    bool is_reading;    /* a snapshot for it is being read */
 };
 
 struct raft_driver {

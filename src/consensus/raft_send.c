@@ -48,13 +48,38 @@ static void send(struct raft_driver *d, const struct raft_message *message)
     }
 }
 
+/* libraft sends all that a follower has not acknowledged again with every heartbeat, once an answer
+ * took longer than one: to a node that is down, or busy with just these megabytes. Then it gets the
+ * heartbeat only, until it answers, refuses, or half an election has passed. */
+static bool is_in_vain(struct raft_driver *d, const struct raft_message *message)
+{
+    const struct raft_append_entries *append = &message->append_entries;
+    struct peer *peer = raft_peer(d, message->server_id);
+    uint64_t now = d->options.now_ms(d->options.self);
+    if (!peer) {
+        return false;
+    }
+    if (raft_driver_silent_ms(d, message->server_id) >= d->options.election_ms) {
+        return true;
+    }
+    bool is_repeated = append->prev_log_index < peer->sent_last && !peer->is_rejecting;
+    if (is_repeated && now - peer->sent_ms < d->options.election_ms / 2) {
+        return true;
+    }
+    peer->sent_last = append->prev_log_index + append->n_entries;
+    peer->sent_ms = now;
+    peer->is_rejecting = false;
+    return false;
+}
+
 /* libraft says which entries go; the bytes are ours to add. If they are gone, the message is as if
  * lost. */
 static void send_append(struct raft_driver *d, const struct raft_message *message)
 {
     struct raft_message full = *message;
     struct raft_append_entries *append = &full.append_entries;
-    if (append->n_entries == 0) {
+    if (append->n_entries == 0 || is_in_vain(d, message)) {
+        append->n_entries = 0;
         append->entries = NULL;
         send(d, &full);
         return;

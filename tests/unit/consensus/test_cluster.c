@@ -201,7 +201,7 @@ static void test_snapshot__follower_far_behind__gets_it_in_pieces(void **state)
     assert_true(cluster_bed_agree(&bed));
     bed.loss_percent = 0;
     check_all();
-    assert_int_equal(bed.nodes[behind].loads, 1);
+    assert_true(bed.nodes[behind].loads >= 1); /* twice, when the leader took another meanwhile */
     assert_true(bed.largest > 1u << 20); /* it did go in pieces ... */
     assert_true(bed.largest < 2u << 20); /* ... and not whole */
     assert_int_equal(consensus_state(leader()->log).term, term);
@@ -453,8 +453,12 @@ static void test_throughput__three_nodes__is_printed(void **state)
 
 #define CLUSTER_TEST(f) cmocka_unit_test_setup_teardown(f, three, teardown)
 
-int main(void)
+/* test_cluster PATTERN runs those whose name it matches. */
+int main(int argc, char **argv)
 {
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
     thread_become(THREAD_CORE, "core");
     const struct CMUnitTest tests[] = {
         CLUSTER_TEST(test_election__three_nodes__one_leads_and_all_are_told),

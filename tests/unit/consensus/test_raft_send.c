@@ -46,6 +46,29 @@ static void test_append__new_entry__goes_to_both_followers_with_its_bytes(void *
     assert_int_equal(bed.sent[1].n_entries, 1);
 }
 
+static void test_append__follower_that_is_silent__gets_heartbeats_only(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        driver_bed_pass(&bed, 100);
+        driver_bed_ack(&bed, 2, 1);
+    }
+    bed.sent_count = 0;
+    submit();
+    driver_bed_pass(&bed, 100);
+    for (unsigned i = 0; i < bed.sent_count; i++) {
+        assert_true(bed.sent[i].to == 2 || bed.sent[i].n_entries == 0);
+    }
+    driver_bed_ack(&bed, 3, 1);
+    bed.sent_count = 0;
+    driver_bed_pass(&bed, 100);
+    unsigned entries = 0;
+    for (unsigned i = 0; i < bed.sent_count; i++) {
+        entries += bed.sent[i].to == 3 ? bed.sent[i].n_entries : 0;
+    }
+    assert_true(entries > 0);
+}
+
 static void test_commit__follower_has_everything__is_told_at_once_and_once(void **state)
 {
     (void)state;
@@ -111,6 +134,8 @@ static void test_snapshot__follower_behind_the_log__gets_the_one_that_was_read(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_append__follower_that_is_silent__gets_heartbeats_only,
+                                        leader, teardown),
         cmocka_unit_test_setup_teardown(
             test_append__new_entry__goes_to_both_followers_with_its_bytes, leader, teardown),
         cmocka_unit_test_setup_teardown(
