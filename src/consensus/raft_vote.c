@@ -1,5 +1,7 @@
 #include "consensus/raft_driver_state.h"
 
+#include "base/assert.h"
+
 static struct raft_server *own_server(struct raft *r)
 {
     for (unsigned i = 0; i < r->configuration.n; i++) {
@@ -101,16 +103,21 @@ int raft_step_vote(struct raft_driver *d, struct raft_event *event)
     if (r->state != RAFT_FOLLOWER || !raft_is_learner(d)) {
         return raft_step_now(d, event);
     }
-    int role = own_server(r)->role;
+    struct raft_server *own = own_server(r);
+    ASSERT(own != NULL); /* a learner is in the configuration */
+    int role = own->role;
     uint64_t term = r->current_term;
     uint64_t leader = r->follower_state.current_leader.id;
-    own_server(r)->role = RAFT_VOTER;
+    own->role = RAFT_VOTER;
     bool is_silent = leader && raft_leader_silent_ms(d) >= d->options.election_ms;
     if (is_silent) {
         r->follower_state.current_leader.id = 0;
     }
     int err = raft_step_now(d, event);
-    own_server(r)->role = role; /* a vote changes no members */
+    own = own_server(r);
+    if (own) {
+        own->role = role; /* a vote changes no members */
+    }
     if (is_silent) {
         forget_leader(r, leader, term);
     }

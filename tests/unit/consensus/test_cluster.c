@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -102,12 +104,27 @@ static void test_election__three_nodes__one_leads_and_all_are_told(void **state)
     assert_int_equal(s.refused_messages, 0);
 }
 
+/* A follower applies what is committed before its own disk has it. */
+static bool all_have_all(struct cluster_bed *b)
+{
+    struct consensus_member members[CONSENSUS_MEMBERS_MAX] = {0};
+    const struct cluster_node *lead = cluster_bed_leader(b);
+    unsigned n = lead ? consensus_members(lead->log, members, CONSENSUS_MEMBERS_MAX) : 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (members[i].match_index != consensus_state(lead->log).last_index) {
+            return false;
+        }
+    }
+    return n == 3;
+}
+
 static void test_members__leader__knows_who_has_what(void **state)
 {
     (void)state;
     start_three();
     assert_true(cluster_bed_write(&bed, 10));
     check_all();
+    assert_true(cluster_bed_until(&bed, all_have_all));
     struct consensus_member members[CONSENSUS_MEMBERS_MAX] = {0};
     const struct cluster_node *lead = leader();
     assert_int_equal(consensus_members(lead->log, members, CONSENSUS_MEMBERS_MAX), 3);
@@ -115,7 +132,6 @@ static void test_members__leader__knows_who_has_what(void **state)
         assert_int_equal(members[i].id, i + 1);
         assert_string_equal(members[i].address, bed.nodes[i].address);
         assert_int_equal(members[i].standing, CONSENSUS_VOTER);
-        assert_int_equal(members[i].match_index, consensus_state(lead->log).last_index);
         assert_true(members[i].silent_ms < CLUSTER_PATIENCE_MS);
         assert_int_equal(members[i].is_leader, members[i].id == lead->id);
         assert_int_equal(members[i].is_self, members[i].id == lead->id);
@@ -202,9 +218,43 @@ static void test_snapshot__follower_far_behind__gets_it_in_pieces(void **state)
     bed.loss_percent = 0;
     check_all();
     assert_true(bed.nodes[behind].loads >= 1); /* twice, when the leader took another meanwhile */
-    assert_true(bed.largest > 1u << 20); /* it did go in pieces ... */
-    assert_true(bed.largest < 2u << 20); /* ... and not whole */
+    assert_true(bed.largest > 1u << 20);       /* it did go in pieces ... */
+    assert_true(bed.largest < 2u << 20);       /* ... and not whole */
     assert_int_equal(consensus_state(leader()->log).term, term);
+}
+
+static bool fourth_votes(struct cluster_bed *b)
+{
+    struct consensus_state s = consensus_state(b->nodes[3].log);
+    return s.is_voter && s.members == 4;
+}
+
+/* NACRE_SNAPSHOT_MB=500: an empty node gets it, and nobody is elected meanwhile. */
+static void test_snapshot__as_large_as_asked__reaches_an_empty_node(void **state)
+{
+    (void)state;
+    const char *asked = getenv("NACRE_SNAPSHOT_MB");
+    struct fail why = {0};
+    bed.pad_len = asked ? strtoul(asked, NULL, 10) << 20 : 8u << 20;
+    for (unsigned i = 0; i < CLUSTER_NODES_MAX; i++) {
+        bed.nodes[i].options.snapshot_entries = 1000;
+        bed.nodes[i].options.trailing_entries = 10;
+    }
+    start_three();
+    while (!leader_has_snapshot(&bed)) {
+        assert_true(cluster_bed_write(&bed, 1));
+    }
+    uint64_t term = consensus_state(leader()->log).term;
+    cluster_bed_start(&bed, 3);
+    uint64_t at = clock_now().mono_ms;
+    assert_int_equal(consensus_change(leader()->log, CONSENSUS_ADD, 4, bed.nodes[3].address, &why),
+                     0);
+    assert_true(cluster_bed_until(&bed, fourth_votes));
+    printf("%zu MB reached an empty node after %llu ms\n", bed.pad_len >> 20,
+           (unsigned long long)(clock_now().mono_ms - at));
+    assert_int_equal(consensus_state(leader()->log).term, term);
+    assert_true(bed.nodes[3].loads >= 1);
+    check_all();
 }
 
 static void test_append__many_large_entries__are_split_into_messages(void **state)
@@ -224,12 +274,6 @@ static void test_append__many_large_entries__are_split_into_messages(void **stat
     assert_true(cluster_bed_write(&bed, 1));
     check_all();
     assert_true(bed.largest <= CONSENSUS_MESSAGE_MAX);
-}
-
-static bool fourth_votes(struct cluster_bed *b)
-{
-    struct consensus_state s = consensus_state(b->nodes[3].log);
-    return s.is_voter && s.members == 4;
 }
 
 static void test_add__empty_node__learns_and_then_votes(void **state)
@@ -467,6 +511,7 @@ int main(int argc, char **argv)
         CLUSTER_TEST(test_restart__each_in_turn__goes_on),
         CLUSTER_TEST(test_kill__leader_under_load__the_others_go_on_and_it_comes_back),
         CLUSTER_TEST(test_snapshot__follower_far_behind__gets_it_in_pieces),
+        CLUSTER_TEST(test_snapshot__as_large_as_asked__reaches_an_empty_node),
         CLUSTER_TEST(test_append__many_large_entries__are_split_into_messages),
         CLUSTER_TEST(test_add__empty_node__learns_and_then_votes),
         CLUSTER_TEST(test_add__leader_dies_meanwhile__the_next_one_goes_on),
