@@ -261,22 +261,6 @@ void membership_on_learned(struct membership *m, unsigned slot, const struct nod
     }
 }
 
-/* The node answers at this address again, which was taken for ours meanwhile. */
-static void regain(struct membership *m, struct slot *s, struct now now)
-{
-    for (size_t i = 0; i < SLOTS_MAX; i++) {
-        struct slot *listed = &m->slot[i];
-        bool is_same = listed->is_used && listed->is_listed && listed->is_self &&
-                       listed->port == s->port && strcmp(listed->host, s->host) == 0;
-        if (is_same && !s->is_listed) {
-            listed->is_self = false;
-            listed->is_alias = false;
-            m->links_due = true;
-            listed->since_ms = now.mono_ms;
-        }
-    }
-}
-
 void membership_on_up(struct membership *m, unsigned slot, const struct node_id *id, struct now now)
 {
     struct slot *s = dialled(m, slot);
@@ -291,7 +275,7 @@ void membership_on_up(struct membership *m, unsigned slot, const struct node_id 
     s->seen_ms = now.mono_ms;
     s->was_seen = true;
     s->hello_due_ms = now.mono_ms;
-    regain(m, s, now);
+    slot_home(m, s, now);
 }
 
 void membership_on_down(struct membership *m, unsigned slot, const char *why, struct now now)
@@ -498,6 +482,7 @@ void membership_turn(struct membership *m, struct now now)
     membership_first(m, now);
     membership_lead(m, now);
     save(m);
+    membership_hide(m, now);
     if (m->links_due) {
         membership_links(m);
     }

@@ -122,6 +122,7 @@ struct membership {
     bool is_dirty; /* a turn has something to do before deadline_ms */
     bool pins_due;
     bool links_due;
+    bool was_hiding;
     bool hellos_due; /* to everybody, now */
     uint64_t words_ms;
     char words_said[MEMBERSHIP_WORDS_MAX];
@@ -152,6 +153,8 @@ void slot_pin(struct membership *m, struct slot *s, const struct node_id *id);
 void slot_self(struct membership *m, struct slot *s, struct now now);
 /* This key answered at an address without a pin. */
 void slot_learned(struct membership *m, struct slot *s, const struct node_id *id, struct now now);
+/* A server that was set aside answers at its address again, which is listed. */
+void slot_home(struct membership *m, struct slot *s, struct now now);
 /* Not a listed address any more. */
 void slot_unlist(struct membership *m, struct slot *s, struct now now);
 /* Entries of the list that have no slot yet get one. */
@@ -160,6 +163,8 @@ void membership_place(struct membership *m, struct now now);
 void membership_sync(struct membership *m, struct now now);
 /* Forget guests that say nothing, ask aliases again, open slots whose node is gone. */
 void membership_age(struct membership *m, struct now now);
+/* Whether servers that are nowhere are pinned now. */
+void membership_hide(struct membership *m, struct now now);
 void membership_links(struct membership *m);
 
 /* membership_hello.c */

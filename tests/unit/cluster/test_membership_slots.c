@@ -244,7 +244,10 @@ static void test_servers__pins_come_from_the_log_and_a_removed_one_is_cut_off(vo
     membership_on_servers(w.m, servers(), 3, w.now);
     membership_turn(w.m, w.now);
     assert_true(node_id_eq(&w.m->slot[slot_at("b")].pin, &(struct node_id){{2}}));
-    assert_true(node_id_eq(&w.m->slot[slot_at("c")].pin, &(struct node_id){{3}})); /* unlisted */
+    assert_false(is_dialled("c")); /* unlisted, and "a" is still open: it might be there */
+    membership_on_self(w.m, slot_at("a"), w.now);
+    membership_turn(w.m, w.now);
+    assert_true(node_id_eq(&w.m->slot[slot_at("c")].pin, &(struct node_id){{3}}));
     struct node_id c = key(3);
     assert_true(membership_is_peer(w.m, &c));
     membership_on_servers(w.m, servers(), 2, w.now);
@@ -267,43 +270,79 @@ static void test_servers__another_key_of_the_same_number_is_never_pinned(void **
     assert_false(membership_is_peer(w.m, &fake));
 }
 
-static void test_moved__a_server_is_found_at_another_address(void **state)
+static void start_three(void)
 {
-    (void)state;
     start(true);
     set_list("a b c");
     membership_on_servers(w.m, servers(), 3, w.now);
+    membership_on_self(w.m, slot_at("a"), w.now);
     membership_turn(w.m, w.now);
+}
+
+static void up(const char *host, uint8_t n)
+{
+    struct node_id id = key(n);
+    membership_on_up(w.m, slot_at(host), &id, w.now);
+    membership_turn(w.m, w.now);
+}
+
+static void test_moved__a_server_is_found_at_another_address(void **state)
+{
+    (void)state;
+    start_three();
     set_list("a b d");
-    assert_true(is_dialled("c")); /* as long as the log has it */
     learn("d", 3);
     assert_false(is_dialled("c"));
     assert_true(node_id_eq(&w.m->slot[slot_at("d")].pin, &(struct node_id){{3}}));
 }
 
-static void test_open__a_silent_server_is_set_aside_and_still_let_in(void **state)
+/* Links say nothing of a key at an open address that is pinned elsewhere. */
+static void test_hide__a_lost_unlisted_server_is_pinned_every_other_stretch(void **state)
 {
     (void)state;
-    start(true);
-    set_list("a b c");
-    membership_on_servers(w.m, servers(), 3, w.now);
-    membership_turn(w.m, w.now);
-    struct node_id c = key(3);
-    membership_on_up(w.m, slot_at("c"), &c, w.now);
-    membership_turn(w.m, w.now);
-    size_t before = w.links;
-    advance(60000);
+    start_three();
+    up("b", 2);
+    up("c", 3);
+    set_list("a b d");
+    assert_true(is_dialled("c")); /* as long as it is up it is no question where it is */
+    advance(MEMBERSHIP_HIDE_MS);
+    assert_true(is_dialled("c"));
+    advance(MEMBERSHIP_HIDE_MS);
     membership_on_down(w.m, slot_at("c"), "gone", w.now);
+    membership_turn(w.m, w.now);
+    assert_false(is_dialled("c"));
+    assert_true(membership_deadline(w.m) <= w.now.mono_ms + MEMBERSHIP_HIDE_MS);
+    advance(MEMBERSHIP_HIDE_MS);
+    assert_true(is_dialled("c"));
+    advance(MEMBERSHIP_HIDE_MS);
+    assert_false(is_dialled("c"));
+    learn("d", 4); /* nobody is asked for any more */
+    assert_true(is_dialled("c"));
+}
+
+static void test_open__a_silent_server_is_set_aside_and_comes_home(void **state)
+{
+    (void)state;
+    start_three();
+    up("b", 2);
+    up("c", 3);
+    unsigned old = slot_at("c");
+    advance(10 * MEMBERSHIP_HIDE_MS);
+    membership_on_down(w.m, old, "gone", w.now);
     advance(MEMBERSHIP_OPEN_MS - 1);
+    assert_true(node_id_is_set(&w.m->slot[old].pin));
     advance(1);
-    /* b was never up and is set aside as well. */
-    assert_int_equal(w.links, before + 2);
+    assert_false(node_id_is_set(slot_who(&w.m->slot[old]))); /* the address is asked */
+    struct node_id c = key(3);
     assert_true(membership_is_peer(w.m, &c));
-    unsigned open = 0;
-    for (size_t i = 0; i < w.links; i++) {
-        open += !node_id_is_set(slot_who(&w.m->slot[w.link[i].slot]));
-    }
-    assert_int_equal(open, 3); /* a has not been asked, b and c */
+    advance(MEMBERSHIP_HIDE_MS);
+    unsigned aside = (unsigned)membership_slot_of(w.m, node_id_number(&c));
+    assert_true(aside != old);
+    membership_on_up(w.m, aside, &c, w.now);
+    membership_turn(w.m, w.now);
+    assert_int_equal(slot_at("c"), aside); /* the slot that it answered on is the listed one */
+    assert_true(w.m->slot[aside].is_listed);
+    assert_false(w.m->slot[old].is_used);
 }
 
 int main(void)
@@ -325,7 +364,9 @@ int main(void)
             test_servers__another_key_of_the_same_number_is_never_pinned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moved__a_server_is_found_at_another_address, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_open__a_silent_server_is_set_aside_and_still_let_in,
+        cmocka_unit_test_setup_teardown(
+            test_hide__a_lost_unlisted_server_is_pinned_every_other_stretch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_open__a_silent_server_is_set_aside_and_comes_home,
                                         setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
