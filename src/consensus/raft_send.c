@@ -163,6 +163,19 @@ static int send_snapshot(struct raft_driver *d, const struct raft_message *messa
     return err;
 }
 
+/* Guard G9: libraft refuses a pre-vote of an older term and answers with that term, so that the
+ * other one never learns that there is a newer one. When it has the longer log, and its vote is
+ * needed, neither can be elected for ever. libraft understands the answer it does not give. */
+static void send_vote(struct raft_driver *d, const struct raft_message *message)
+{
+    struct raft_message answer = *message;
+    struct raft_request_vote_result *result = &answer.request_vote_result;
+    if (result->pre_vote && !result->vote_granted && result->term < d->raft.current_term) {
+        result->term = d->raft.current_term;
+    }
+    send(d, &answer);
+}
+
 int raft_send_all(struct raft_driver *d, const struct raft_update *update)
 {
     int err = 0;
@@ -172,6 +185,8 @@ int raft_send_all(struct raft_driver *d, const struct raft_update *update)
             send_append(d, message);
         } else if (message->type == RAFT_INSTALL_SNAPSHOT) {
             err = send_snapshot(d, message);
+        } else if (message->type == RAFT_REQUEST_VOTE_RESULT) {
+            send_vote(d, message);
         } else {
             send(d, message);
         }

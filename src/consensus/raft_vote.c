@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "consensus/raft_driver_state.h"
 
 #include "base/assert.h"

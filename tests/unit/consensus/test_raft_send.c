@@ -131,9 +131,28 @@ static void test_snapshot__follower_behind_the_log__gets_the_one_that_was_read(v
     assert_int_equal(bed.fatals, 0);
 }
 
+static void test_g9__pre_vote_of_an_older_term__is_answered_with_the_newer(void **state)
+{
+    (void)state;
+    struct raft_message m = {.type = RAFT_REQUEST_VOTE, .server_id = 3, .server_address = "three"};
+    m.request_vote = (struct raft_request_vote){2, 9, 3, 1, 1, false, false};
+    driver_bed_pass(&bed, 3000); /* it leads no more, and knows no leader */
+    raft_driver_receive(bed.driver, &m);
+    uint64_t term = raft_driver_state(bed.driver).term;
+    assert_true(term >= 9);
+    m.request_vote = (struct raft_request_vote){2, 5, 3, 50, 4, false, true};
+    bed.sent_count = 0;
+    raft_driver_receive(bed.driver, &m);
+    assert_int_equal(bed.sent[0].type, RAFT_REQUEST_VOTE_RESULT);
+    assert_false(bed.sent[0].is_granted);
+    assert_int_equal(bed.sent[0].term, term);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_g9__pre_vote_of_an_older_term__is_answered_with_the_newer, leader, teardown),
         cmocka_unit_test_setup_teardown(test_append__follower_that_is_silent__gets_heartbeats_only,
                                         leader, teardown),
         cmocka_unit_test_setup_teardown(
