@@ -30,6 +30,7 @@ struct watch {
     size_t count;
 };
 
+/* grace_ms: how long an owner may be silent. */
 void watch_init(struct watch *w, uint64_t self, uint32_t grace_ms);
 
 /* This node begins or ends to lead. */

@@ -12,8 +12,6 @@
 #include "node/control.h"
 #include "wire/json_in.h"
 
-#include <cjson/cJSON.h>
-
 #define ANSWER_MAX (4u << 20)
 #define IMPORT_TIMEOUT_S 600L
 
@@ -79,28 +77,24 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *arg)
     return len;
 }
 
-/* {"code":200,"message":...,"data":{...}}: people get the message and the counts, scripts the exit
- * code. */
+/* {"code":200,"message":...,"data":{...}}: people get the answer as it is, scripts the exit code.
+ */
 static int judge(const struct answer *a, struct fail *fail)
 {
     struct cJSON *doc = NULL;
-    if (json_in_object(span_of(a->text, a->len), &doc, fail) != 0) {
+    struct span text = span_of(a->text, a->len);
+    int64_t code = 0;
+    if (json_in_object(text, &doc, fail) != 0) {
         return fail_set(fail, E_PARSE, "the node answered: %.300s", a->text ? a->text : "");
     }
-    const struct cJSON *code = json_in_get(doc, "code");
-    const struct cJSON *message = json_in_get(doc, "message");
-    char *data = cJSON_PrintUnformatted(json_in_get(doc, "data"));
-    int err = 0;
-    if (!code || code->valuedouble != 200) {
-        err =
-            fail_set(fail, E_INVALID, "the node refused: %.200s %.200s",
-                     message && message->valuestring ? message->valuestring : "", data ? data : "");
-    } else {
-        printf("%s: %s\n", message && message->valuestring ? message->valuestring : "done",
-               data ? data : "");
-    }
-    cJSON_free(data);
+    int err = json_in_int(doc, "code", 0, INT32_MAX, &code, fail);
     json_in_free(doc);
+    if (!err && code != 200) {
+        err = fail_set(fail, E_INVALID, "the node refused: %.400s", a->text);
+    }
+    if (!err) {
+        printf("%.*s\n", SPAN_ARG(text));
+    }
     return err;
 }
 

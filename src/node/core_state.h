@@ -48,6 +48,12 @@ extern const struct consensus_ops core_log_ops;
 /* Answer a call whose operation is not going to be committed by it. */
 void core_reject(struct core *c, struct api_call *take_call, const struct fail *why);
 
+/* core_open.c: the tables and the features that live in them; the log, unless its members have to
+ * find each other first. Main before core runs, or core outside of its loop. What they say, with
+ * the file and the way out. */
+MUST_USE int core_open_tables(struct core *c, struct fail *fail);
+MUST_USE int core_open_log(struct core *c, struct fail *fail);
+
 /* Put the database file fresh in the place of the tables and load it. While core does not run. */
 MUST_USE int core_replace_tables(struct core *c, const char *fresh, struct fail *fail);
 

@@ -1,5 +1,3 @@
-#include "node/peering.h"
-
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +13,7 @@
 #include "cluster/watch.h"
 #include "conn/conn.h"
 #include "naming/naming.h"
-#include "node/core_state.h"
+#include "node/peering_state.h"
 
 #define LINKS_STOP_MS 500
 #define PEER_PORT_OFFSET 1001
@@ -38,48 +36,6 @@ struct peer_mail {
     struct node_id id;
     struct buf *bytes;
     char why[WHY_MAX];
-};
-
-/* Writing DIR/peers, on a db thread. */
-struct save {
-    struct db_job job;
-    struct peering *peers;
-    struct buf *text;
-    uint64_t version;
-};
-
-struct peering {
-    struct core *core;
-    const char *dir;
-    struct identity identity;
-    uint64_t number;
-    struct links *links;
-    bool is_started;
-    bool no_second_port;
-    bool slot_up[LINKS_MEMBERS_MAX];
-    uint64_t slot_number[LINKS_MEMBERS_MAX]; /* who was there last; 0: nobody yet */
-    struct membership *membership;
-    struct proposals *proposals;
-    uint64_t epoch;
-    struct owners owners;
-    struct watch watch;
-    struct save save;
-    /* the log's first configuration, once it is decided */
-    struct membership_first first[MEMBERS_MAX];
-    struct consensus_voter voters[MEMBERS_MAX];
-    size_t first_count;
-    bool has_log, wants_log, is_joining;
-    struct consensus_wire wire;
-    /* the log's configuration as membership was told */
-    struct consensus_member members[CONSENSUS_MEMBERS_MAX];
-    unsigned member_count;
-    /* what membership wants changed */
-    struct membership_change change;
-    bool is_changing;
-    uint64_t leader;
-    bool leads;
-    uint64_t leaderless_since_ms; /* 0: somebody leads */
-    bool has_given_up;            /* since then */
 };
 
 /* ---------------------------------------------------------------- from links, any thread */
@@ -273,65 +229,6 @@ static const struct membership_ops membership_ops = {
     .refuse = refuse,
 };
 
-/* ---------------------------------------------------------------- operations */
-
-static int propose_here(void *self, unsigned kind, struct span envelope, struct fail *fail)
-{
-    struct peering *p = self;
-    if (!p->core->log) {
-        return fail_set(fail, E_NOT_LEADER, "the log is not open yet");
-    }
-    void *cookie = (void *)(uintptr_t)proposals_seq(p->proposals, envelope);
-    return consensus_propose(p->core->log, (enum consensus_kind)kind, envelope, cookie, fail);
-}
-
-/* The slot of a node to which frames can be sent now; -1: none. */
-static int slot_to(const struct peering *p, uint64_t number)
-{
-    int slot = membership_slot_of(p->membership, number);
-    return slot >= 0 && p->slot_up[slot] ? slot : -1;
-}
-
-static bool send_operations(void *self, uint64_t leader, struct buf *take_frame)
-{
-    struct peering *p = self;
-    if (slot_to(p, leader) < 0) {
-        buf_unref(take_frame);
-        return false;
-    }
-    struct body body = {0};
-    body_add_buf(&body, take_frame);
-    outbox_peer(&p->core->out, leader, PEER_OPERATIONS, &body);
-    return true;
-}
-
-static void reject(void *self, void *cookie, const struct fail *why)
-{
-    struct peering *p = self;
-    if (cookie) {
-        core_reject(p->core, cookie, why);
-    }
-}
-
-static const struct proposals_ops proposals_ops = {propose_here, send_operations, reject};
-
-static void begin_epoch(struct peering *p, struct now now)
-{
-    struct cluster_op up = {
-        .kind = CLUSTER_OWNER_UP, .time_ms = now.wall_ms, .owner = p->number, .epoch = p->epoch};
-    struct buf *bytes = cluster_op_encode(&up);
-    proposals_set_up(p->proposals, CONSENSUS_CLUSTER | CONSENSUS_OWNED, buf_span(bytes));
-    buf_unref(bytes);
-}
-
-static void wire_send(void *self, uint64_t to, struct buf *take_message)
-{
-    struct peering *p = self;
-    struct body body = {0};
-    body_add_buf(&body, take_message);
-    outbox_peer(&p->core->out, to, PEER_RAFT, &body);
-}
-
 /* ---------------------------------------------------------------- life */
 
 static int create_membership(struct peering *p, const struct peering_options *o, struct now now,
@@ -394,10 +291,10 @@ int peering_create(const struct peering_options *options, struct core *core, str
     p->number = node_id_number(&p->identity.id);
     p->epoch = (uint64_t)now.wall_ms * 1000 + 1;
     p->leaderless_since_ms = now.mono_ms;
-    p->wire = (struct consensus_wire){p, wire_send};
+    p->wire = (struct consensus_wire){p, peering_wire_send};
     watch_init(&p->watch, p->number, PEERING_OWNER_GRACE_MS);
-    p->proposals = proposals_create(p->number, p->epoch, &proposals_ops, p);
-    begin_epoch(p, now);
+    p->proposals = proposals_create(p->number, p->epoch, &peering_proposals_ops, p);
+    peering_begin_epoch(p, now);
     struct links_options links = {
         .identity = &p->identity,
         .bind = options->bind,
@@ -546,20 +443,6 @@ static void drive_change(struct peering *p, struct now now)
     }
 }
 
-static bool is_leaderless(const struct peering *p, struct now now)
-{
-    return p->leaderless_since_ms != 0 &&
-           now.mono_ms - p->leaderless_since_ms > PEERING_LEADERLESS_MS;
-}
-
-static int refuse_leaderless(const struct peering *p, struct now now, struct fail *fail)
-{
-    char words[MEMBERSHIP_WORDS_MAX];
-    membership_words(p->membership, words, now);
-    return fail_set(fail, E_NOT_LEADER, "no leader for %llu s, so nothing can be written: %s",
-                    (unsigned long long)(now.mono_ms - p->leaderless_since_ms) / 1000, words);
-}
-
 bool peering_turn(struct peering *p, struct now now)
 {
     if (p->core->log) {
@@ -567,49 +450,13 @@ bool peering_turn(struct peering *p, struct now now)
         drive_change(p, now);
     }
     membership_turn(p->membership, now);
-    if (is_leaderless(p, now) && proposals_count(p->proposals) > 0) {
+    if (peering_is_leaderless(p, now) && proposals_count(p->proposals) > 0) {
         struct fail why = {0};
-        (void)refuse_leaderless(p, now, &why);
+        (void)peering_refuse_leaderless(p, now, &why);
         proposals_give_up(p->proposals, CONSENSUS_NAMING | CONSENSUS_OWNED, &why);
         p->has_given_up = true; /* what comes now is refused at once */
     }
     return p->wants_log && !p->core->log;
-}
-
-void peering_send(struct peering *p, struct now now)
-{
-    proposals_turn(p->proposals, now);
-}
-
-static void give_up(struct peering *p, const struct owner *owner, struct now now)
-{
-    struct cluster_op op = {.kind = CLUSTER_OWNER_EXPIRE,
-                            .time_ms = now.wall_ms,
-                            .owner = owner->id,
-                            .epoch = owner->epoch};
-    struct fail why = {0};
-    struct buf *bytes = cluster_op_encode(&op);
-    struct buf *envelope = proposals_unnumbered(buf_span(bytes));
-    LOG_WARN("cluster", "event=owner_lost number=%llu silent_ms=%llu",
-             (unsigned long long)owner->id,
-             (unsigned long long)watch_silence_ms(&p->watch, owner->id, now));
-    (void)!propose_here(p, CONSENSUS_CLUSTER | CONSENSUS_OWNED, buf_span(envelope), &why);
-    buf_unref(envelope);
-    buf_unref(bytes);
-}
-
-void peering_watch(struct peering *p, struct now now)
-{
-    if (watch_speak(&p->watch, now) && p->leader != 0 && !p->leads) {
-        uint64_t epoch = htole64(p->epoch);
-        struct body body = {0};
-        body_add_buf(&body, buf_create(span_of((const char *)&epoch, sizeof(epoch))));
-        outbox_peer(&p->core->out, p->leader, PEER_ALIVE, &body);
-    }
-    const struct owner *lost = watch_lost(&p->watch, &p->owners, now);
-    if (lost) {
-        give_up(p, lost, now);
-    }
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -703,110 +550,6 @@ void peering_on_mail(struct peering *p, struct core_mail *take_mail, struct now 
     peering_drop_mail(take_mail);
 }
 
-/* ---------------------------------------------------------------- the log */
-
-int peering_propose(struct peering *p, enum consensus_kind kind, struct span op, void *cookie,
-                    struct now now, struct fail *fail)
-{
-    if (kind != CONSENSUS_NAMING && is_leaderless(p, now)) {
-        return refuse_leaderless(p, now, fail);
-    }
-    return proposals_add(p->proposals, (unsigned)kind | CONSENSUS_OWNED, op, cookie, now, fail);
-}
-
-void peering_on_reject(struct peering *p, void *cookie, const struct fail *why)
-{
-    proposals_on_reject(p->proposals, (uint64_t)(uintptr_t)cookie, why);
-}
-
-void peering_on_leader(struct peering *p, uint64_t leader, struct now now)
-{
-    p->leader = leader;
-    p->leads = leader == p->number;
-    if (leader != 0) {
-        p->leaderless_since_ms = 0;
-        p->has_given_up = false;
-    } else if (p->leaderless_since_ms == 0) {
-        p->leaderless_since_ms = now.mono_ms;
-    }
-    LOG_INFO("cluster", "event=leader number=%llu self=%d", (unsigned long long)leader, p->leads);
-    proposals_on_leader(p->proposals, leader, now);
-    watch_lead(&p->watch, p->leads, now);
-    membership_on_leader(p->membership, leader, p->leads, now);
-}
-
-/* This life is over in the log: another begins, and clients bring what they publish again. */
-static void reborn(struct peering *p, uint64_t known)
-{
-    struct now now = p->core->now;
-    uint64_t epoch = (uint64_t)now.wall_ms * 1000 + 1;
-    p->epoch = epoch > known ? epoch : known + 1;
-    LOG_WARN("cluster",
-             "event=new_epoch epoch=%llu meaning=\"the leader had given this node up, or "
-             "its clock went back; its clients are asked to connect again\"",
-             (unsigned long long)p->epoch);
-    proposals_reborn(p->proposals, p->epoch, now);
-    begin_epoch(p, now);
-}
-
-static void apply_cluster(struct peering *p, struct span bytes)
-{
-    struct cluster_op op = {0};
-    struct fail why = {0};
-    struct core *c = p->core;
-    if (cluster_op_decode(bytes, &op, &why) != 0) {
-        LOG_WARN("cluster", "event=bad_operation reason=\"%s\"", fail_text(&why));
-        return;
-    }
-    bool is_mine = op.owner == p->number && op.epoch == p->epoch;
-    switch (op.kind) {
-    case CLUSTER_OWNER_UP:
-        if (owners_up(&p->owners, op.owner, op.epoch)) {
-            watch_heard(&p->watch, op.owner, c->now);
-            if (is_mine) {
-                proposals_on_up(p->proposals, c->now);
-            }
-        } else if (is_mine) {
-            const struct owner *known = owners_find(&p->owners, op.owner);
-            if (known && known->epoch > op.epoch) {
-                reborn(p, known->epoch);
-            }
-        }
-        return;
-    case CLUSTER_OWNER_EXPIRE:
-        if (!owners_expire(&p->owners, op.owner, op.epoch)) {
-            return;
-        }
-        naming_owner_gone(c->naming, op.owner, op.time_ms, c->now, &c->out);
-        if (is_mine) {
-            reborn(p, op.epoch);
-            conn_reset_all(c->conns, &c->out);
-        }
-        return;
-    case CLUSTER_OWNER_FORGET:
-        owners_forget(&p->owners, op.owner);
-        naming_owner_gone(c->naming, op.owner, op.time_ms, c->now, &c->out);
-        return;
-    }
-}
-
-bool peering_open(struct peering *p, unsigned kind, struct span bytes, struct proposal *ret)
-{
-    struct fail why = {0};
-    if (proposals_open(p->proposals, &p->owners, bytes, ret, &why) != 0) {
-        LOG_WARN("cluster", "event=bad_operation reason=\"%s\"", fail_text(&why));
-        return false;
-    }
-    if (ret->verdict != OWNERS_TAKE) {
-        return false;
-    }
-    if (kind == CONSENSUS_CLUSTER) {
-        apply_cluster(p, ret->op);
-        return false;
-    }
-    return true;
-}
-
 struct owners *peering_owners(struct peering *p)
 {
     return &p->owners;
@@ -814,7 +557,7 @@ struct owners *peering_owners(struct peering *p)
 
 void peering_perform(struct peering *p, struct effect *e)
 {
-    int slot = slot_to(p, e->u.peer.node);
+    int slot = peering_slot_to(p, e->u.peer.node);
     if (slot >= 0) {
         (void)!links_send(p->links, (unsigned)slot, e->u.peer.kind, &e->u.peer.body);
     }

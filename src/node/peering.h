@@ -78,6 +78,7 @@ void peering_send(struct peering *p, struct now now);
 /* End of a turn: signs of life, owners that are lost. */
 void peering_watch(struct peering *p, struct now now);
 
+/* When peering_turn wants to be called next (monotonic ms). */
 uint64_t peering_deadline(const struct peering *p);
 
 /* Take an operation of this node. What proposals_add says; E_NOT_LEADER: nobody leads for

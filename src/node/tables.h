@@ -42,6 +42,7 @@ void tables_loaded(struct tables *t);
  * again. */
 uint64_t tables_index(const struct tables *t);
 
+/* Borrowed until tables_destroy. */
 struct table_writer *tables_writer(struct tables *t);
 
 /* For db_worker_collect, once a turn. */

@@ -1,4 +1,4 @@
-/* What the log gives back: after a restart, from a snapshot, and when log and tables contradict. */
+/* What the log gives back: after a restart, from a snapshot. */
 #include "disk_rig.h"
 
 #include "node/core_state.h"
@@ -56,46 +56,6 @@ static void test_snapshot__the_log_is_cut_and_nothing_is_missing(void **state)
     disk_close(&d);
 }
 
-static void test_start__tables_older_than_the_snapshot__one_sentence(void **state)
-{
-    (void)state;
-    struct disk d;
-    struct fail fail = {0};
-    char path[128];
-    disk_init(&d);
-    d.snapshot_entries = SNAPSHOT_ENTRIES;
-    assert_int_equal(disk_start(&d, &fail), 0);
-    cut_log(&d);
-    disk_stop(&d);
-    assert_int_equal(unlink(disk_path(&d, TABLES_FILE, path)), 0);
-    assert_int_not_equal(disk_start(&d, &fail), 0);
-    assert_non_null(strstr(fail.text, "stands at entry 0"));
-    assert_non_null(strstr(fail.text, "was removed"));
-    disk_close(&d);
-}
-
-static void test_start__log_removed__one_sentence(void **state)
-{
-    (void)state;
-    struct disk d;
-    struct fail fail = {0};
-    char path[128];
-    disk_init(&d);
-    assert_int_equal(disk_start(&d, &fail), 0);
-    for (unsigned i = 0; i < 5; i++) {
-        assert_int_equal(disk_publish(&d, "a", "x"), 0);
-    }
-    /* The tables have it: so they are ahead of an empty log. */
-    assert_int_equal(
-        table_writer_wait_durable(core_tables(d.core), d.core->entry_index, 10000, &fail), 0);
-    disk_stop(&d);
-    disk_remove(disk_path(&d, "log", path));
-    (void)unlink(disk_path(&d, "log.mark", path));
-    assert_int_equal(disk_start(&d, &fail), E_CORRUPT);
-    assert_non_null(strstr(fail.text, "the log was removed"));
-    disk_close(&d);
-}
-
 static void test_reject__of_a_call_that_waits__answers_it(void **state)
 {
     (void)state;
@@ -118,8 +78,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart__everything_acknowledged_is_there),
         cmocka_unit_test(test_snapshot__the_log_is_cut_and_nothing_is_missing),
-        cmocka_unit_test(test_start__tables_older_than_the_snapshot__one_sentence),
-        cmocka_unit_test(test_start__log_removed__one_sentence),
         cmocka_unit_test(test_reject__of_a_call_that_waits__answers_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

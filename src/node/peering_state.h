@@ -1,0 +1,71 @@
+/* The inside of peering, shared by peering.c (links, membership, life) and peering_log.c
+ * (operations, owners, leaders).
+ *
+ * Thread:  core, but for what peering.h says.
+ */
+#ifndef NACRE_NODE_PEERING_STATE_H
+#define NACRE_NODE_PEERING_STATE_H
+
+#include "cluster/watch.h"
+#include "node/core_state.h"
+#include "node/peering.h"
+
+/* Writing DIR/peers, on a db thread. */
+struct save {
+    struct db_job job;
+    struct peering *peers;
+    struct buf *text;
+    uint64_t version;
+};
+
+struct peering {
+    struct core *core;
+    const char *dir;
+    struct identity identity;
+    uint64_t number;
+    struct links *links;
+    bool is_started;
+    bool no_second_port;
+    bool slot_up[LINKS_MEMBERS_MAX];
+    uint64_t slot_number[LINKS_MEMBERS_MAX]; /* who was there last; 0: nobody yet */
+    struct membership *membership;
+    struct proposals *proposals;
+    uint64_t epoch;
+    struct owners owners;
+    struct watch watch;
+    struct save save;
+    /* the log's first configuration, once it is decided */
+    struct membership_first first[MEMBERS_MAX];
+    struct consensus_voter voters[MEMBERS_MAX];
+    size_t first_count;
+    bool has_log, wants_log, is_joining;
+    struct consensus_wire wire;
+    /* the log's configuration as membership was told */
+    struct consensus_member members[CONSENSUS_MEMBERS_MAX];
+    unsigned member_count;
+    /* what membership wants changed */
+    struct membership_change change;
+    bool is_changing;
+    uint64_t leader;
+    bool leads;
+    uint64_t leaderless_since_ms; /* 0: somebody leads */
+    bool has_given_up;            /* since then */
+};
+
+/* What proposals do with an operation. */
+extern const struct proposals_ops peering_proposals_ops;
+
+/* The slot of a node to which frames can be sent now; -1: none. */
+int peering_slot_to(const struct peering *p, uint64_t number);
+
+/* Propose this node's epoch until the log has it. */
+void peering_begin_epoch(struct peering *p, struct now now);
+
+/* consensus_wire.send. */
+void peering_wire_send(void *self, uint64_t to, struct buf *take_message);
+
+/* Nobody has led for PEERING_LEADERLESS_MS; and the sentence about it (returns E_NOT_LEADER). */
+bool peering_is_leaderless(const struct peering *p, struct now now);
+int peering_refuse_leaderless(const struct peering *p, struct now now, struct fail *fail);
+
+#endif
