@@ -24,7 +24,10 @@ static struct span data_id(char *dst, const struct msg_place *place, uint64_t co
 static struct span tenant(const struct msg_place *place)
 {
     struct span named = span_str(place->namespace_id);
-    return span_eq(named, SPAN("public")) ? (struct span){0} : named;
+    if (span_eq(named, SPAN("public"))) {
+        return (struct span){0};
+    }
+    return named;
 }
 
 /* Ten digits, then letters with a newline every LINE_BYTES: short contents have none. */

@@ -17,6 +17,16 @@
     (RAFT_SNAPSHOT_BYTES_MAX + RAFT_SNAPSHOT_BYTES_MAX / 1024) /* with its heads                   \
                                                                 */
 
+/* For interfaces that have no const and only read. */
+static void *unconst(const void *p)
+{
+    union {
+        const void *from;
+        void *to;
+    } cast = {.from = p};
+    return cast.to;
+}
+
 static void *must(void *memory)
 {
     ASSERT(memory); /* out of memory ends the process, as in base/mem.h */
@@ -190,8 +200,7 @@ struct buf *raft_codec_piece(uint64_t from, uint64_t to, const struct raft_piece
     body.members = list;
     body.total = piece->total;
     body.offset = piece->offset;
-    /* protobuf-c has no const; it is only read. */
-    body.data.data = (uint8_t *)(uintptr_t)piece->data.data;
+    body.data.data = unconst(piece->data.data); /* protobuf-c only reads it */
     body.data.len = piece->data.len;
     Nacre__RaftMsg m = head(from, to, NACRE__RAFT_MSG__BODY_PIECE);
     m.piece = &body;
@@ -279,9 +288,8 @@ static bool read_entry(struct span *rest, uint64_t term_max, struct raft_entry *
     }
     struct span bytes = span_of(rest->data, len);
     *rest = span_of(rest->data + len, rest->len - len);
-    *ret = (struct raft_entry){.term = term,
-                               .type = (enum raft_entry_type)type,
-                               .buf = {(void *)(uintptr_t)bytes.data, bytes.len}};
+    *ret = (struct raft_entry){
+        .term = term, .type = (enum raft_entry_type)type, .buf = {unconst(bytes.data), bytes.len}};
     return type != RAFT_CHANGE || raft_conf_is_encoded(bytes);
 }
 

@@ -102,6 +102,18 @@ static void send_window(struct raft_offers *o, struct offer *f)
 
 static void begin_read(struct raft_offers *o);
 
+static void read_failed(struct raft_offers *o, int status)
+{
+    for (unsigned i = 0; i < RAFT_DRIVER_PEERS_MAX; i++) {
+        if (o->offers[i].phase == READING) {
+            end(o, &o->offers[i]);
+        }
+    }
+    if (status != RAFT_CANCELED) {
+        o->options.on_fail(o->options.self, status);
+    }
+}
+
 static void begin_sending(struct raft_offers *o, struct offer *f, struct blob *blob)
 {
     f->phase = SENDING;
@@ -114,20 +126,14 @@ static void begin_sending(struct raft_offers *o, struct offer *f, struct blob *b
 }
 
 /* Guard G4: index, term and members come from the file that was read. */
+/* NOLINTNEXTLINE(misc-no-recursion): the disk calls it later, not begin_read */
 static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
                     struct raft_buffer *data)
 {
     struct raft_offers *o = arg;
     o->is_reading = false;
     if (status != 0) {
-        for (unsigned i = 0; i < RAFT_DRIVER_PEERS_MAX; i++) {
-            if (o->offers[i].phase == READING) {
-                end(o, &o->offers[i]);
-            }
-        }
-        if (status != RAFT_CANCELED) {
-            o->options.on_fail(o->options.self, status);
-        }
+        read_failed(o, status);
         return;
     }
     struct blob *blob = mem_zalloc(1, sizeof *blob);
@@ -147,6 +153,7 @@ static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as on_read */
 static void begin_read(struct raft_offers *o)
 {
     if (o->is_reading) {
@@ -156,7 +163,8 @@ static void begin_read(struct raft_offers *o)
     const struct raft_storage *s = &o->options.storage;
     int err = s->ops->get_snapshot(s->self, on_read, o);
     if (err) {
-        on_read(o, err, NULL, NULL);
+        o->is_reading = false;
+        read_failed(o, err);
     }
 }
 

@@ -17,8 +17,11 @@ static int propose_here(void *self, unsigned kind, struct span envelope, struct 
     if (!p->core->log) {
         return fail_set(fail, E_NOT_LEADER, "the log is not open yet");
     }
-    void *cookie = (void *)(uintptr_t)proposals_seq(p->proposals, envelope);
-    return consensus_propose(p->core->log, (enum consensus_kind)kind, envelope, cookie, fail);
+    union {
+        uintptr_t seq;
+        void *cookie;
+    } cast = {.seq = (uintptr_t)proposals_seq(p->proposals, envelope)};
+    return consensus_propose(p->core->log, (enum consensus_kind)kind, envelope, cast.cookie, fail);
 }
 
 int peering_slot_to(const struct peering *p, uint64_t number)

@@ -24,8 +24,6 @@ struct peering {
     struct identity identity;
     uint64_t number;
     struct links *links;
-    bool is_started;
-    bool no_second_port;
     bool slot_up[LINKS_MEMBERS_MAX];
     uint64_t slot_number[LINKS_MEMBERS_MAX]; /* who was there last; 0: nobody yet */
     struct membership *membership;
@@ -38,18 +36,20 @@ struct peering {
     struct membership_first first[MEMBERS_MAX];
     struct consensus_voter voters[MEMBERS_MAX];
     size_t first_count;
-    bool has_log, wants_log, is_joining;
     struct consensus_wire wire;
     /* the log's configuration as membership was told */
     struct consensus_member members[CONSENSUS_MEMBERS_MAX];
     unsigned member_count;
     /* what membership wants changed */
     struct membership_change change;
-    bool is_changing;
     uint64_t leader;
-    bool leads;
     uint64_t leaderless_since_ms; /* 0: somebody leads */
-    bool has_given_up;            /* since then */
+    bool is_started;
+    bool no_second_port;
+    bool has_log, wants_log, is_joining;
+    bool is_changing;
+    bool leads;
+    bool has_given_up; /* since then */
 };
 
 /* What proposals do with an operation. */

@@ -44,13 +44,13 @@
 
 /* A listed member as links dial it. Plain data; host is copied. */
 struct link_member {
-    unsigned slot;        /* the owner's number for it, 0..LINKS_MEMBERS_MAX-1, unique */
     const char *host;     /* name, IPv4, or IPv6 without brackets */
+    struct node_id pin;   /* all zero: empty slot, whoever answers becomes its candidate */
+    unsigned slot;        /* the owner's number for it, 0..LINKS_MEMBERS_MAX-1, unique */
     uint16_t port;        /* its peer port (main + 1001) */
     uint16_t port_second; /* tried when port does not answer, or another node does: main + 1000; 0:
                              none. While pin is empty it is asked first, and port is believed only
                              if port_second speaks something else than TLS (peer_channel.h) */
-    struct node_id pin;   /* all zero: empty slot, whoever answers becomes its candidate */
 };
 
 struct links_ops {

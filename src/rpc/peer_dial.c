@@ -67,7 +67,9 @@ static grpc_channel *make_channel(struct links *l, struct peer_check *check, con
         int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
         int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
     };
-    grpc_channel_args args = {.num_args = ARRAY_LEN(list), .args = list};
+    grpc_channel_args args = {0};
+    args.num_args = ARRAY_LEN(list);
+    args.args = list;
     grpc_channel_credentials *creds = peer_tls_client(l->identity, check);
     grpc_channel *channel = grpc_channel_create(target, creds, &args);
     grpc_channel_credentials_release(creds);

@@ -396,7 +396,9 @@ static grpc_server *create_server(struct door_way *way)
     if (way) {
         list[ARRAY_LEN(list) - 1] = door_way_arg(way);
     }
-    grpc_channel_args args = {.num_args = ARRAY_LEN(list), .args = list};
+    grpc_channel_args args = {0};
+    args.num_args = ARRAY_LEN(list);
+    args.args = list;
     grpc_server *server = grpc_server_create(&args, NULL);
     grpc_resource_quota_unref(quota);
     return server;
