@@ -449,7 +449,9 @@ static void speak(struct membership *m, struct now now)
 {
     char words[MEMBERSHIP_WORDS_MAX];
     membership_words(m, words, now);
-    if (m->is_pristine && strcmp(words, m->words_said) != 0) {
+    enum membership_phase phase = membership_phase(m);
+    bool waits = phase == MEMBERSHIP_LOOKING || phase == MEMBERSHIP_WAITING;
+    if (waits && strcmp(words, m->words_said) != 0) {
         if (now.mono_ms < m->words_ms) {
             membership_wake(m, m->words_ms);
         } else {
