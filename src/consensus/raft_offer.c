@@ -34,6 +34,7 @@ struct raft_offers {
     unsigned buffers;
     uint64_t now_ms;
     bool is_reading;
+    bool is_stopped;
 };
 
 struct raft_offers *raft_offers_create(const struct raft_offers_options *options)
@@ -58,6 +59,11 @@ static void end(struct raft_offers *o, struct offer *f)
 {
     blob_unref(o, f->blob);
     *f = (struct offer){.phase = FREE};
+}
+
+void raft_offers_stop(struct raft_offers *o)
+{
+    o->is_stopped = true;
 }
 
 void raft_offers_destroy(struct raft_offers *o)
@@ -156,7 +162,7 @@ static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
 /* NOLINTNEXTLINE(misc-no-recursion): as on_read */
 static void begin_read(struct raft_offers *o)
 {
-    if (o->is_reading) {
+    if (o->is_reading || o->is_stopped) {
         return;
     }
     o->is_reading = true;

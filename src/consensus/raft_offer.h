@@ -43,6 +43,9 @@ struct raft_offers_options {
 /* Nothing is on its way. */
 MUST_USE struct raft_offers *raft_offers_create(const struct raft_offers_options *options);
 
+/* Begin no read any more: the storage is about to close. */
+void raft_offers_stop(struct raft_offers *o);
+
 /* The storage has no read of it under way any more. NULL is fine. */
 void raft_offers_destroy(struct raft_offers *o);
 

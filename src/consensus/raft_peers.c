@@ -193,6 +193,7 @@ void raft_peers_attach(struct raft_peers *p, struct raft_driver *driver)
 void raft_peers_mute(struct raft_peers *p)
 {
     p->is_muted = true;
+    raft_offers_stop(p->offers);
 }
 
 void raft_peers_tick(struct raft_peers *p)

@@ -37,7 +37,7 @@ void raft_peers_destroy(struct raft_peers *p);
 struct raft_wire raft_peers_wire(struct raft_peers *p);
 void raft_peers_attach(struct raft_peers *p, struct raft_driver *driver);
 
-/* Send nothing from here on. */
+/* Send nothing and read nothing from here on: the storage is about to close. */
 void raft_peers_mute(struct raft_peers *p);
 
 /* Bytes from a member (consensus_receive). */

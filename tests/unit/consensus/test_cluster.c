@@ -433,6 +433,13 @@ static bool first_has_two(struct cluster_bed *b)
     return consensus_state(b->nodes[3].log).is_voter;
 }
 
+static bool first_has_learner(struct cluster_bed *b)
+{
+    struct consensus_member members[CONSENSUS_MEMBERS_MAX] = {0};
+    return consensus_members(b->nodes[0].log, members, CONSENSUS_MEMBERS_MAX) == 2 &&
+           members[1].standing == CONSENSUS_LEARNER;
+}
+
 static bool is_first_ready(struct cluster_bed *b)
 {
     return consensus_state(b->nodes[0].log).role == CONSENSUS_LEADER;
@@ -458,6 +465,33 @@ static void test_add__to_a_node_alone__after_a_snapshot(void **state)
     assert_true(cluster_bed_write(&bed, 100));
     check_all();
     assert_int_equal(bed.nodes[3].loads, 1);
+}
+
+/* G7 on real files: the only voter of several members begins a term of its own. */
+static void test_restart__only_voter_with_a_learner__leads_in_another_term(void **state)
+{
+    (void)state;
+    struct fail why = {0};
+    bed.nodes[0].options.bootstrap_count = 0;
+    cluster_bed_start(&bed, 0);
+    assert_true(cluster_bed_until(&bed, is_first_ready));
+    assert_true(cluster_bed_write(&bed, 20));
+    cluster_bed_stop(&bed, 0);
+    cluster_bed_start(&bed, 0);
+    assert_true(cluster_bed_until(&bed, is_first_ready));
+    assert_int_equal(consensus_state(bed.nodes[0].log).term, 1); /* alone: nothing to fear */
+    assert_int_equal(
+        consensus_change(bed.nodes[0].log, CONSENSUS_ADD, 4, bed.nodes[3].address, &why), 0);
+    assert_true(cluster_bed_write(&bed, 1));
+    assert_true(cluster_bed_until(&bed, first_has_learner));
+    cluster_bed_kill(&bed, 0);
+    cluster_bed_start(&bed, 0);
+    assert_true(cluster_bed_until(&bed, is_first_ready));
+    assert_int_equal(consensus_state(bed.nodes[0].log).term, 2);
+    cluster_bed_start(&bed, 3);
+    assert_true(cluster_bed_until(&bed, first_has_two));
+    assert_true(cluster_bed_write(&bed, 20));
+    check_all();
 }
 
 static void test_receive__garbage_and_wrong_names__are_counted(void **state)
@@ -520,6 +554,7 @@ int main(int argc, char **argv)
         CLUSTER_TEST(test_remove__follower__the_rest_goes_on),
         CLUSTER_TEST(test_remove__quorum_would_be_lost__is_refused_with_the_reason),
         CLUSTER_TEST(test_transfer__to_a_follower__it_leads_soon),
+        CLUSTER_TEST(test_restart__only_voter_with_a_learner__leads_in_another_term),
         CLUSTER_TEST(test_receive__garbage_and_wrong_names__are_counted),
         CLUSTER_TEST(test_throughput__three_nodes__is_printed),
     };

@@ -189,6 +189,16 @@ static void test_buffers__two_followers_one_snapshot__one_buffer(void **state)
     assert_int_equal(raft_offers_buffers(bed.offers), 2);
 }
 
+static void test_stop__while_one_is_read__begins_no_other(void **state)
+{
+    (void)state;
+    want(2, 5, 20, 1000);
+    raft_offers_stop(bed.offers);
+    complete(10, PIECE); /* not new enough */
+    want(3, 5, 20, 1000);
+    assert_int_equal(bed.reads, 1);
+}
+
 static void test_read__fails__is_told_and_canceled_is_not(void **state)
 {
     (void)state;
@@ -212,6 +222,7 @@ int main(void)
         OFFER_TEST(test_all_arrived_and_no_word__is_asked_for),
         OFFER_TEST(test_term__another_one_or_no_leader__ends_all),
         OFFER_TEST(test_buffers__two_followers_one_snapshot__one_buffer),
+        OFFER_TEST(test_stop__while_one_is_read__begins_no_other),
         OFFER_TEST(test_read__fails__is_told_and_canceled_is_not),
     };
     return cmocka_run_group_tests_name("consensus.raft_offer", tests, NULL, NULL);
