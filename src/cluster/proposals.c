@@ -124,6 +124,7 @@ static void forget(struct proposals *p, struct pending *e)
     } else {
         p->last = e->prev;
     }
+    ASSERT(p->table != NULL);
     HASH_DEL(p->table, e);
     p->count--;
     p->bytes -= e->len;

@@ -329,6 +329,7 @@ static int read_file(const char *path, struct reading *r, struct fail *fail)
     return err;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): read_file fills about */
 int backup_check(const char *file, char about[BACKUP_ABOUT_MAX], struct fail *fail)
 {
     struct reading r = {.about = about};

@@ -81,6 +81,9 @@ int core_replace_tables(struct core *c, const char *fresh, struct fail *fail)
     return err ? err : core_open_tables(c, fail);
 }
 
+/* Who a node alone is in its log (consensus_raft_options.id). */
+#define ALONE_ID 1
+
 static bool is_of_member(const char *dir)
 {
     char path[FILEBYTES_PATH_MAX];
@@ -108,6 +111,14 @@ int core_open_log(struct core *c, struct fail *fail)
     int err = consensus_create_raft(&options, &core_log_ops, c, &c->log, fail);
     if (err) {
         return err;
+    }
+    struct consensus_member first = {0};
+    if (c->peers && consensus_members(c->log, &first, 1) == 1 && first.id == ALONE_ID) {
+        return fail_set(fail, E_CONFLICT,
+                        "%s is the directory of a node that was alone: give this member an empty "
+                        "directory, and bring what is here with nacre backup and restore, or an "
+                        "export",
+                        c->options.dir);
     }
     if (c->peers) {
         peering_on_log(c->peers, c->now);

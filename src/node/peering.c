@@ -19,6 +19,9 @@
 #define PEER_PORT_OFFSET 1001
 #define PEER_PORT_SECOND_OFFSET 1000
 #define WHY_MAX 256
+#define PATH_BYTES 4096
+#define FRAMES_MAX 65536 /* of peers that wait for core; more are dropped, and come again */
+#define CHANGE_PATIENCE_MS 30000
 #define SEED_BYTES 32
 /* A leader that is silent for one to two of these is replaced. Pre-vote keeps a node that was
  * merely slow from disturbing the others. */
@@ -45,12 +48,19 @@ static void post(struct peering *p, struct peer_mail *take_mail)
     struct core_port port = core_port(p->core);
     take_mail->mail.kind = CORE_PEER;
     if (port.post(port.self, &take_mail->mail) != 0) {
-        peering_drop_mail(&take_mail->mail); /* the node stops, or is flooded: peers say it again */
+        peering_drop_mail(
+            &take_mail->mail); /* the node stops: frames alone cannot fill its mailbox */
     }
 }
 
 static void on_frame(void *self, const struct node_id *from, unsigned kind, struct buf *take_bytes)
 {
+    struct peering *p = self;
+    if (atomic_fetch_add(&p->frames_waiting, 1) >= FRAMES_MAX) {
+        atomic_fetch_sub(&p->frames_waiting, 1);
+        buf_unref(take_bytes);
+        return;
+    }
     struct peer_mail *m = mem_zalloc(1, sizeof(*m));
     m->event = EVENT_FRAME;
     m->id = *from;
@@ -197,6 +207,7 @@ static void change(void *self, const struct membership_change *wanted)
 {
     struct peering *p = self;
     p->change = *wanted;
+    p->change_since_ms = p->core->now.mono_ms;
     p->is_changing = true;
 }
 
@@ -231,30 +242,33 @@ static const struct membership_ops membership_ops = {
 
 /* ---------------------------------------------------------------- life */
 
+/* The log's own first writing: a directory without it is what a crash left of an attempt. */
+static bool has_log(const char *dir)
+{
+    char path[PATH_BYTES];
+    bool is_there = false;
+    for (int i = 1; i <= 2 && !is_there; i++) {
+        snprintf(path, sizeof(path), "%s/log/metadata%d", dir, i);
+        is_there = access(path, F_OK) == 0;
+    }
+    return is_there;
+}
+
 static int create_membership(struct peering *p, const struct peering_options *o, struct now now,
                              struct fail *fail)
 {
     struct pins pins = {0};
     bool is_there = false;
     uint8_t seed[SEED_BYTES];
-    char name[4096];
-    char log[4096];
+    char name[PATH_BYTES];
     int err = pins_read(o->dir, &pins, &is_there, fail);
     if (err) {
         return err;
     }
     rand_bytes(seed, sizeof(seed));
     snprintf(name, sizeof(name), "%s/" PINS_NAME, o->dir);
-    snprintf(log, sizeof(log), "%s/log", o->dir);
-    p->has_log = access(log, F_OK) == 0;
+    p->has_log = has_log(o->dir);
     p->wants_log = p->has_log;
-    if (p->has_log && !is_there) {
-        return fail_set(fail, E_CONFLICT,
-                        "%s is the directory of a node that was alone: give this member an empty "
-                        "directory, and bring what is here with nacre backup and restore, or an "
-                        "export",
-                        o->dir);
-    }
     struct membership_options options = {
         .id = &p->identity.id,
         .pins = &pins,
@@ -437,10 +451,20 @@ static void drive_change(struct peering *p, struct now now)
     } else if (!has_member(p, c->number, false)) {
         err = consensus_change(p->core->log, CONSENSUS_ADD, c->number, c->address, &why);
     }
-    if (err && err != E_CONFLICT) {
-        p->is_changing = false;
-        membership_on_change_done(p->membership, &why, now);
+    bool is_late = now.mono_ms - p->change_since_ms > CHANGE_PATIENCE_MS;
+    if (is_late && !err) {
+        err = fail_set(&why, E_TIMEOUT, "the change of members is not done after %d s",
+                       CHANGE_PATIENCE_MS / 1000);
     }
+    if (!err || (err == E_CONFLICT && !is_late)) {
+        return;
+    }
+    if (adds && has_member(p, c->number, false)) {
+        struct fail ignored = {0}; /* what never came is not waited for */
+        (void)!consensus_change(p->core->log, CONSENSUS_REMOVE, c->number, "", &ignored);
+    }
+    p->is_changing = false;
+    membership_on_change_done(p->membership, &why, now);
 }
 
 bool peering_turn(struct peering *p, struct now now)
@@ -524,6 +548,7 @@ void peering_on_mail(struct peering *p, struct core_mail *take_mail, struct now 
     const struct peer_mail *m = CONTAINER_OF(take_mail, struct peer_mail, mail);
     switch (m->event) {
     case EVENT_FRAME:
+        atomic_fetch_sub(&p->frames_waiting, 1);
         on_peer_frame(p, m, now);
         break;
     case EVENT_UP:

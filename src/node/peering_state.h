@@ -6,6 +6,8 @@
 #ifndef NACRE_NODE_PEERING_STATE_H
 #define NACRE_NODE_PEERING_STATE_H
 
+#include <stdatomic.h>
+
 #include "cluster/watch.h"
 #include "node/core_state.h"
 #include "node/peering.h"
@@ -42,6 +44,8 @@ struct peering {
     unsigned member_count;
     /* what membership wants changed */
     struct membership_change change;
+    uint64_t change_since_ms;
+    atomic_uint frames_waiting;
     uint64_t leader;
     uint64_t leaderless_since_ms; /* 0: somebody leads */
     bool is_started;
