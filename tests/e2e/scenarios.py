@@ -365,20 +365,20 @@ def removal(t, service, ip):
 def restart(t):
     """The server stops and starts under its clients: they come back by themselves, with instances and subscriptions."""
     a, b, c = t.client("a"), t.client("b"), t.client("c")
-    w = Watch(b, "restart-svc")
+    w = Watch(b, "back-svc")
     x, y = instance("10.12.0.1", weight=2.0), instance("10.12.0.2")
-    a.register("restart-svc", x)
+    a.register("back-svc", x)
     w.sees([x])
     if t.main.can("batch"):
-        c.batch("batch", "restart-batch-svc", [x, y])
+        c.batch("batch", "back-batch-svc", [x, y])
     t.server.stop()
     wait_for("the clients notice that the server is away", lambda: a.call("status") or b.call("status"), lambda up: not up, SEEN_S)
     t.server.start()
     begin = time.monotonic()
     reader = t.client("reader")
-    wait_for("the instance is registered again", lambda: plain(reader.query("restart-svc")), lambda got: got == plain([x]), BACK_S)
+    wait_for("the instance is registered again", lambda: plain(reader.query("back-svc")), lambda got: got == plain([x]), BACK_S)
     if t.main.can("batch"):
-        wait_for("the batch is registered again", lambda: plain(reader.query("restart-batch-svc")),
+        wait_for("the batch is registered again", lambda: plain(reader.query("back-batch-svc")),
                  lambda got: got == plain([x, y]), BACK_S)
     back = time.monotonic() - begin
     heard = []
@@ -386,7 +386,7 @@ def restart(t):
     def changes():
         """Changes the instance until the subscriber hears of it: the subscription is sent again at a time of its own."""
         heard.append(dict(x, weight=3.0 + len(heard)))
-        a.register("restart-svc", heard[-1])
+        a.register("back-svc", heard[-1])
         until = time.monotonic() + 1
         while time.monotonic() < until:
             last = w.events()[-1][1]
