@@ -17,6 +17,8 @@
 #include "rpc/peer_server.h"
 
 #define WATCH_MS 1000
+_Static_assert(LINK_IP_MAX == ADDRESS_IP_MAX, "one kind of text");
+
 #define TARGET_ROOM 32 /* scheme, brackets, port */
 
 char *links_target(const char *prefix, const char *host, uint16_t port)
@@ -399,6 +401,25 @@ int links_send(struct links *l, unsigned slot, unsigned kind, struct body *take_
         links_count(&peer_pins_counters(l->pins)->dropped, 1);
     }
     return err;
+}
+
+void links_proved(struct links *l, const struct node_id *id, const char *peer)
+{
+    links_lock(l);
+    peer_places_add(&l->places, id, span_str(peer));
+    links_unlock(l);
+}
+
+size_t links_addresses(struct links *l, char (*ret)[LINK_IP_MAX], size_t max)
+{
+    struct node_id ids[LINKS_MEMBERS_MAX];
+    links_lock(l);
+    for (unsigned slot = 0; slot < LINKS_MEMBERS_MAX; slot++) {
+        ids[slot] = l->listed[slot].pin;
+    }
+    size_t count = peer_places_of(&l->places, ids, LINKS_MEMBERS_MAX, ret, max);
+    links_unlock(l);
+    return count;
 }
 
 const struct links_counters *links_counters(const struct links *l)

@@ -41,6 +41,7 @@
 #define LINK_BACKOFF_MAX_MS 2000
 #define LINK_PING_MS 1000
 #define LINK_DEAD_MS 3000
+#define LINK_IP_MAX 64 /* bytes of an address as text */
 
 /* A listed member as links dial it. Plain data; host is copied. */
 struct link_member {
@@ -110,6 +111,10 @@ void links_set_members(struct links *l, const struct link_member *list, size_t c
 /* Queue a frame to slot; takes the body. kind: 1..255.
  * E_CLOSED  no stream is up   E_LIMIT  its queue is full   E_TOO_LARGE */
 MUST_USE int links_send(struct links *l, unsigned slot, unsigned kind, struct body *take_body);
+
+/* IP addresses, as text, at which members that are listed now have proved their keys, each once; at
+ * most max. Any thread. Returns how many. */
+size_t links_addresses(struct links *l, char (*ret)[LINK_IP_MAX], size_t max);
 
 /* Borrowed until links_destroy. Any thread. */
 const struct links_counters *links_counters(const struct links *l);

@@ -15,6 +15,7 @@
 #include "rpc/life.h"
 #include "rpc/links.h"
 #include "rpc/links_frame.h"
+#include "rpc/peer_places.h"
 #include "rpc/peer_tls.h"
 #include "rpc/queue.h"
 
@@ -56,13 +57,14 @@ struct links {
     struct queue queue;
     struct life life;
     bool is_started;      /* main's */
-    pthread_mutex_t lock; /* guards what follows up to out */
+    pthread_mutex_t lock; /* guards what follows up to places */
     bool is_stopping;
     bool is_woken;   /* the mail below is under way */
     bool is_changed; /* listed is newer than what the queue's thread made of it */
     struct queue_mail wake;
     struct listed listed[LINKS_MEMBERS_MAX];
     struct link_out out[LINKS_MEMBERS_MAX];
+    struct peer_places places;
     /* The queue's thread. */
     bool is_running;            /* the first list was taken */
     struct peer_server *server; /* made and ended by main */
@@ -72,6 +74,9 @@ struct links {
     uint64_t life_number; /* random: this process */
     uint64_t streams;     /* outgoing ones that were begun */
 };
+
+/* A member proved its key at this address (C-core's peer text). */
+void links_proved(struct links *l, const struct node_id *id, const char *peer);
 
 static inline void links_lock(struct links *l)
 {

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <grpc/support/alloc.h>
+
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -354,6 +356,9 @@ static void on_accepted(void *self, const struct node_id *id)
         tell_learned(c, id);
     }
     open_out(c);
+    char *at = peer_dial_address(c->dial);
+    links_proved(l, id, at);
+    gpr_free(at);
     l->ops->on_up(l->self, c->slot, id, peer_dial_number(c->dial));
 }
 

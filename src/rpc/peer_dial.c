@@ -272,6 +272,11 @@ uint64_t peer_dial_number(const struct peer_dial *d)
     return d->number;
 }
 
+char *peer_dial_address(const struct peer_dial *d)
+{
+    return grpc_call_get_peer(d->call);
+}
+
 enum peer_verdict peer_dial_verdict(const struct peer_dial *d, struct node_id *ret_id)
 {
     return peer_check_read(d->check, ret_id);

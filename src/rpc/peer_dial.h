@@ -58,6 +58,9 @@ void peer_dial_close(struct peer_dial *d);
 /* Of the stream, growing with each. */
 uint64_t peer_dial_number(const struct peer_dial *d);
 
+/* Who is at the other end, as C-core writes it; the caller frees it (gpr_free). */
+char *peer_dial_address(const struct peer_dial *d);
+
 /* What the verifier saw, and whose key. */
 enum peer_verdict peer_dial_verdict(const struct peer_dial *d, struct node_id *ret_id);
 

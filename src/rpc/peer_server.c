@@ -220,6 +220,7 @@ static void on_hello(struct inbound *in, struct span bytes)
     in->life = hello.life;
     in->number = hello.number;
     move(in, INBOUND_OPEN);
+    links_proved(l, &in->id, in->address);
     queue_timer_clear(&l->queue, &in->timer);
     accept_hello(in);
     for (unsigned slot = 0; slot < LINKS_MEMBERS_MAX; slot++) {

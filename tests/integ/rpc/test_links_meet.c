@@ -322,6 +322,27 @@ static void test_door__peers_come_in_at_clients_port(void **state)
     node_close(a);
 }
 
+static void test_addresses__are_those_of_members_that_proved_their_keys(void **state)
+{
+    (void)state;
+    char ips[4][LINK_IP_MAX];
+    struct node *a = node_open();
+    struct node *b = node_open();
+    node_start(a, 0);
+    node_start(b, 0);
+    assert_int_equal(links_addresses(a->links, ips, ARRAY_LEN(ips)), 0);
+    node_pair(a, b);
+    SOON(2000, a->slots[0].number > 0 && b->slots[0].number > 0);
+    assert_int_equal(links_addresses(a->links, ips, ARRAY_LEN(ips)), 1);
+    assert_string_equal(ips[0], "127.0.0.1");
+    assert_int_equal(links_addresses(a->links, ips, 0), 0);
+    node_unlist(a, 0);
+    node_apply(a);
+    assert_int_equal(links_addresses(a->links, ips, ARRAY_LEN(ips)), 0);
+    node_close(b);
+    node_close(a);
+}
+
 static void test_taken__key_of_another_slot__is_not_learned_again(void **state)
 {
     (void)state;
@@ -354,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_second_port__first_is_dead_or_anothers__is_used),
         cmocka_unit_test(test_second_port__empty_slot__learns_there),
         cmocka_unit_test(test_door__peers_come_in_at_clients_port),
+        cmocka_unit_test(test_addresses__are_those_of_members_that_proved_their_keys),
         cmocka_unit_test(test_taken__key_of_another_slot__is_not_learned_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
