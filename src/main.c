@@ -20,7 +20,7 @@
 
 #define CONFIG_DEFAULT "conf/application.properties"
 #define TRIM_BYTES (128 * 1024)
-#define TIDY_S 2
+#define TICK_S 1
 
 enum exit_code { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -64,13 +64,14 @@ static int serve(const struct options *options, const sigset_t *signals)
 {
     struct node *node = NULL;
     struct fail fail = {0};
-    if (node_start(options, &node, &fail) != 0) {
-        return complain(&fail, EXIT_FAILED);
+    int err = node_start(options, &node, &fail);
+    if (err) {
+        return err == E_CLOSED ? EXIT_FINE : complain(&fail, EXIT_FAILED);
     }
-    struct timespec pause = {.tv_sec = TIDY_S};
+    struct timespec pause = {.tv_sec = TICK_S};
     int signal_number = -1;
     while ((signal_number = sigtimedwait(signals, NULL, &pause)) < 0) {
-        node_tidy(node); /* nobody has called for TIDY_S */
+        node_tick(node); /* nobody has called for TICK_S */
     }
     LOG_INFO("main", "event=signal number=%d", signal_number);
     node_stop(node);

@@ -23,7 +23,7 @@
 #include "base/macros.h"
 #include "cluster/members.h"
 
-#define MEMBER_FILE_LOOK_MS 2000
+#define MEMBER_FILE_LOOK_MS 1000
 #define MEMBER_FILE_WAIT_MS 30000 /* for a look that does not come back, then another */
 
 /* What the file system said: compared only. Plain data. */

@@ -281,6 +281,13 @@ int pins_read(const char *dir, struct pins *ret, bool *ret_is_there, struct fail
     return err;
 }
 
+bool pins_are_there(const char *dir)
+{
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof(path), "%s/%s", dir, PINS_NAME);
+    return len > 0 && (size_t)len < sizeof(path) && access(path, F_OK) == 0;
+}
+
 static bool write_all(int fd, struct span text)
 {
     size_t done = 0;

@@ -67,6 +67,9 @@ MUST_USE int pins_decode(const char *name, struct span text, struct pins *ret, s
  * E_IO  it cannot be read   E_CORRUPT  as pins_decode */
 MUST_USE int pins_read(const char *dir, struct pins *ret, bool *ret_is_there, struct fail *fail);
 
+/* There is a DIR/peers: this is the directory of a member of a cluster, or was about to be. */
+bool pins_are_there(const char *dir);
+
 /* Write it durably. E_IO  not done; the old file is as it was   E_FULL  no room */
 MUST_USE int pins_write(const char *dir, struct span text, struct fail *fail);
 

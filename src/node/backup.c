@@ -42,7 +42,9 @@ static int admit_look(void *self, struct api_call *call, struct now now, struct 
     (void)self;
     (void)now;
     (void)out;
-    (void)fail;
+    if (!look->core->is_ready) {
+        return fail_set(fail, E_STARTING, "the node is not ready yet; try again");
+    }
     look->naming = naming_snapshot_collect(look->core->naming);
     look->index = look->core->entry_index;
     return API_ANSWERED;

@@ -447,6 +447,15 @@ static int post(void *self, struct core_mail *take_mail)
     return loop_post(c->loop, &take_mail->mail);
 }
 
+int core_set_members(struct core *c, const struct member_list *list)
+{
+    if (!c->peers) {
+        return E_UNSUPPORTED;
+    }
+    peering_set_list(c->peers, list);
+    return 0;
+}
+
 struct core_port core_port(struct core *c)
 {
     return (struct core_port){c, post};

@@ -22,6 +22,7 @@
 
 struct rpc;
 struct peering_options;
+struct member_list;
 
 struct core_options {
     struct naming_options naming;
@@ -59,6 +60,10 @@ MUST_USE int core_start(struct core *c, struct rpc *edge, struct fail *fail);
 /* Tell every client to go elsewhere (ConnectResetRequest), and wait until that has been handed to
  * the edge, so that it goes out before the streams end. Main. At most a second. */
 void core_say_goodbye(struct core *c);
+
+/* The list of members has changed; copied. Main, any time after core_create.
+ * E_UNSUPPORTED  a core without peers: it would have to start again */
+MUST_USE int core_set_members(struct core *c, const struct member_list *list);
 
 /* Leave the loop after the current turn and join the thread. */
 void core_stop(struct core *c);

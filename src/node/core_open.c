@@ -1,6 +1,5 @@
 /* Opening what the core stands on: tables, features that live in them, the log. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cluster/pins.h"
 #include "config/config.h"
@@ -84,17 +83,10 @@ int core_replace_tables(struct core *c, const char *fresh, struct fail *fail)
 /* Who a node alone is in its log (consensus_raft_options.id). */
 #define ALONE_ID 1
 
-static bool is_of_member(const char *dir)
-{
-    char path[FILEBYTES_PATH_MAX];
-    snprintf(path, sizeof(path), "%s/" PINS_NAME, dir);
-    return access(path, F_OK) == 0;
-}
-
 /* The log continues what the tables hold; less of it than they hold is another log. */
 int core_open_log(struct core *c, struct fail *fail)
 {
-    if (!c->peers && is_of_member(c->options.dir)) {
+    if (!c->peers && pins_are_there(c->options.dir)) {
         return fail_set(fail, E_CONFLICT,
                         "%s is the directory of a member of a cluster: start it with the list of "
                         "its members (--members, nacos.member.list), or take another directory",

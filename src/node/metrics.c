@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "http/http.h"
 #include "namespace/namespace.h"
+#include "node/metrics_peers.h"
 #include "rpc/rpc.h"
 #include "store/table_writer.h"
 
@@ -380,7 +381,6 @@ static void write_requests(const struct rpc *rpc, struct json_out *text)
 
 void metrics_write(const struct status *s, struct now now, struct json_out *text)
 {
-    (void)now;
     struct figures f = {
         .naming = naming_stats(core_naming(s->core)),
         .counters = naming_counters(core_naming(s->core)),
@@ -399,4 +399,5 @@ void metrics_write(const struct status *s, struct now now, struct json_out *text
     write_table(&f, text);
     write_removals(f.counters, text);
     write_requests(s->rpc, text);
+    metrics_peers_write(s, now, text);
 }

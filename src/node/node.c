@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,7 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "cluster/member_file.h"
+#include "cluster/pins.h"
 #include "config/config_http.h"
 #include "config/config_rows.h"
 #include "console/console.h"
@@ -25,6 +26,7 @@
 #include "node/control.h"
 #include "node/core.h"
 #include "node/datadir.h"
+#include "node/member_watch.h"
 #include "node/peering.h"
 #include "node/status.h"
 #include "rpc/door.h"
@@ -37,7 +39,8 @@
 #define GRPC_PORT_OFFSET 1000
 #define HANDSHAKE_TIMEOUT_MS 15000
 #define STREAMS_PER_CONN_MAX 1024
-#define RECOVERY_REPORT_S 1
+#define RECOVERY_SLICE_MS 100
+#define RECOVERY_SLICES 10 /* a look at the list and a line of the log each second */
 #define TIDY_EVICTIONS 4096
 #define ARGS_MAX 600 /* more than cli.h lets through */
 #define ARGS_BYTES_MAX 65536
@@ -54,7 +57,7 @@ enum {
 struct node {
     const struct options *options;
     struct datadir datadir;
-    struct member_list members;
+    struct member_watch members;
     struct peering_options peers;
     struct core *core;
     struct rpc *rpc;
@@ -68,6 +71,8 @@ struct node {
     unsigned long evictions_trimmed; /* when the heap was trimmed last */
     size_t connections_max;          /* what the file limit lets us take */
     size_t http_connections_max;
+    char door_members[DOOR_MEMBERS_MAX][LINK_IP_MAX]; /* as the door was told */
+    size_t door_members_count;
     bool has_datadir, rpc_started, http_started;
 };
 
@@ -153,37 +158,6 @@ static void on_fatal(void *self, const struct fail *why)
     _exit(1);
 }
 
-/* The members, from the first source that names any. A missing cluster.conf is fine. */
-static int read_members(struct node *n, struct fail *fail)
-{
-    const struct options *o = n->options;
-    struct member_stamp nothing = {0};
-    struct member_look look = {0};
-    int err = 0;
-    member_file_look(o->cluster_conf, &nothing, &look);
-    if (look.fail.code) {
-        *fail = look.fail;
-        return look.fail.code;
-    }
-    struct member_texts texts = {
-        .option = span_str(o->members),
-        .servers = span_str(o->member_servers),
-        .file = buf_span(look.text),
-        .property = span_str(o->member_list),
-    };
-    const struct span all[] = {{0}, texts.option, texts.servers, texts.file, texts.property};
-    enum member_source source = members_choose(&texts);
-    if (source != MEMBER_SOURCE_NONE) {
-        err = members_parse(member_source_name(source), all[source], MEMBER_PORT_DEFAULT,
-                            &n->members, fail);
-    }
-    if (!err && n->members.notes[0]) {
-        LOG_WARN("cluster", "event=members text=\"%s\"", n->members.notes);
-    }
-    buf_unref(look.text);
-    return err;
-}
-
 static enum membership_repin repin_of(const char *name)
 {
     if (strcmp(name, "secret") == 0) {
@@ -195,14 +169,16 @@ static enum membership_repin repin_of(const char *name)
 static void set_peers(struct node *n, struct core_options *core)
 {
     const struct options *o = n->options;
-    if (n->members.count < 2) {
-        return; /* alone */
+    /* One entry is a node alone, but for a cluster that was made so small by edits of the list. */
+    bool is_left = n->members.list.count == 1 && pins_are_there(o->data_dir);
+    if (n->members.list.count < 2 && !is_left) {
+        return;
     }
     n->peers = (struct peering_options){
         .dir = o->data_dir,
         .bind = o->server_address,
         .port = (uint16_t)o->server_port,
-        .list = &n->members,
+        .list = &n->members.list,
         .secret = o->cluster_secret,
         .repin = repin_of(o->cluster_repin),
         .is_forced = o->cluster_force,
@@ -354,7 +330,7 @@ static int start_all(struct node *n, struct fail *fail)
     if (err) {
         return err;
     }
-    err = read_members(n, fail);
+    err = member_watch_open(&n->members, n->options, clock_mono_ms(), fail);
     if (err) {
         return err;
     }
@@ -373,20 +349,40 @@ static int start_all(struct node *n, struct fail *fail)
     return start_http(n, fail);
 }
 
-/* Requests are answered "starting" until the log is applied; whoever started the node waits. */
-static void await_recovery(struct node *n)
+static bool is_asked_to_stop(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+/* A slice of the wait: true when the log is applied. */
+static bool is_recovered(struct node *n)
 {
     struct timespec until = {0};
-    uint64_t begun = clock_mono_ns();
     clock_gettime(CLOCK_REALTIME, &until);
-    do {
-        until.tv_sec += RECOVERY_REPORT_S;
-        if (sem_timedwait(&n->recovered, &until) == 0) {
-            return;
+    until.tv_nsec += RECOVERY_SLICE_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return sem_timedwait(&n->recovered, &until) == 0;
+}
+
+/* Requests are answered "starting" until the log is applied; whoever started the node waits. With
+ * members that takes as long as they take: their list may be mended meanwhile. */
+static int await_recovery(struct node *n, struct fail *fail)
+{
+    for (unsigned slices = 1; !is_recovered(n); slices++) {
+        if (is_asked_to_stop()) {
+            return fail_set(fail, E_CLOSED, "stopped before it was ready");
         }
-        LOG_INFO("node", "event=recovering since_s=%.0f meaning=\"the log is being applied\"",
-                 (double)(clock_mono_ns() - begun) / 1e9);
-    } while (true);
+        if (slices % RECOVERY_SLICES == 0) {
+            node_tick(n);
+            LOG_INFO("node", "event=recovering since_s=%u meaning=\"%s\"", slices / RECOVERY_SLICES,
+                     core_peering(n->core) ? "members are being found, the log is being applied"
+                                           : "the log is being applied");
+        }
+    }
+    return 0;
 }
 
 int node_start(const struct options *options, struct node **ret_node, struct fail *fail)
@@ -400,8 +396,10 @@ int node_start(const struct options *options, struct node **ret_node, struct fai
         node_stop(n);
         return err;
     }
-    await_recovery(n);
     err = control_start(options->data_dir, n->core, &n->control, fail);
+    if (!err) {
+        err = await_recovery(n, fail);
+    }
     if (err) {
         node_stop(n);
         return err;
@@ -458,7 +456,7 @@ void node_stop(struct node *take_node)
 
 /* Contents that left memory leave holes between others that stay: only a trim of the whole heap
  * gives those back. It holds the heap's lock for some milliseconds, so not without need. */
-void node_tidy(struct node *n)
+static void trim(struct node *n)
 {
     const struct config *config = core_config(n->core);
     unsigned long evictions =
@@ -467,6 +465,39 @@ void node_tidy(struct node *n)
         n->evictions_trimmed = evictions;
         (void)malloc_trim(0);
     }
+}
+
+/* Members' handshakes at the front door are not limited. */
+static void tell_door(struct node *n)
+{
+    struct door *door = n->rpc_started ? rpc_door(n->rpc) : NULL;
+    const struct peering *peers = core_peering(n->core);
+    char ips[DOOR_MEMBERS_MAX][LINK_IP_MAX] = {{0}};
+    const char *list[DOOR_MEMBERS_MAX];
+    if (!door || !peers) {
+        return;
+    }
+    size_t count = peering_addresses(peers, ips, DOOR_MEMBERS_MAX);
+    if (count == n->door_members_count && memcmp(ips, n->door_members, sizeof(ips)) == 0) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        list[i] = ips[i];
+    }
+    (void)door_set_members(door, list, count);
+    memcpy(n->door_members, ips, sizeof(ips));
+    n->door_members_count = count;
+}
+
+void node_tick(struct node *n)
+{
+    const struct member_list *list = member_watch_look(&n->members, clock_mono_ms());
+    if (list && core_set_members(n->core, list) != 0) {
+        LOG_WARN("cluster", "event=members_wait meaning=\"this node was started without members; "
+                            "restart it to make it one of a cluster\"");
+    }
+    tell_door(n);
+    trim(n);
 }
 
 uint16_t node_http_port(const struct node *n)

@@ -13,6 +13,7 @@
 #include "cluster/watch.h"
 #include "conn/conn.h"
 #include "naming/naming.h"
+#include "node/peering_change.h"
 #include "node/peering_state.h"
 
 #define LINKS_STOP_MS 500
@@ -21,14 +22,13 @@
 #define WHY_MAX 256
 #define PATH_BYTES 4096
 #define FRAMES_MAX 65536 /* of peers that wait for core; more are dropped, and come again */
-#define CHANGE_PATIENCE_MS 30000
 #define SEED_BYTES 32
 /* A leader that is silent for one to two of these is replaced. Pre-vote keeps a node that was
  * merely slow from disturbing the others. */
 #define ELECTION_MS 300
 #define HEARTBEAT_MS 60
 
-enum peer_event { EVENT_FRAME, EVENT_UP, EVENT_DOWN, EVENT_LEARNED, EVENT_SELF };
+enum peer_event { EVENT_FRAME, EVENT_UP, EVENT_DOWN, EVENT_LEARNED, EVENT_SELF, EVENT_LIST };
 
 /* What a callback of links tells the core. */
 struct peer_mail {
@@ -38,6 +38,7 @@ struct peer_mail {
     unsigned kind;
     struct node_id id;
     struct buf *bytes;
+    struct member_list *list; /* EVENT_LIST */
     char why[WHY_MAX];
 };
 
@@ -105,12 +106,22 @@ static void on_self(void *self, unsigned slot)
     post(self, m);
 }
 
+void peering_set_list(struct peering *p, const struct member_list *list)
+{
+    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
+    m->event = EVENT_LIST;
+    m->list = mem_alloc(sizeof(*m->list));
+    *m->list = *list;
+    post(p, m);
+}
+
 static const struct links_ops links_ops = {on_frame, on_up, on_down, on_learned, on_self};
 
 void peering_drop_mail(struct core_mail *take_mail)
 {
     struct peer_mail *m = CONTAINER_OF(take_mail, struct peer_mail, mail);
     buf_unref(m->bytes);
+    mem_free(m->list);
     mem_free(m);
 }
 
@@ -205,10 +216,7 @@ static void join(void *self)
 
 static void change(void *self, const struct membership_change *wanted)
 {
-    struct peering *p = self;
-    p->change = *wanted;
-    p->change_since_ms = p->core->now.mono_ms;
-    p->is_changing = true;
+    peering_change_begin(self, wanted);
 }
 
 static void say(void *self, enum membership_weight weight, const char *text)
@@ -420,58 +428,11 @@ void peering_on_log(struct peering *p, struct now now)
     follow_servers(p, now);
 }
 
-static bool has_member(const struct peering *p, uint64_t number, bool as_voter)
-{
-    for (unsigned i = 0; i < p->member_count; i++) {
-        if (p->members[i].id == number) {
-            return !as_voter || p->members[i].standing == CONSENSUS_VOTER;
-        }
-    }
-    return false;
-}
-
-/* One step of the change that is under way. */
-static void drive_change(struct peering *p, struct now now)
-{
-    struct membership_change *c = &p->change;
-    struct fail why = {0};
-    if (!p->is_changing) {
-        return;
-    }
-    bool removes = c->kind != MEMBERSHIP_ADD && has_member(p, c->old_number, false);
-    bool adds = c->kind != MEMBERSHIP_REMOVE && !has_member(p, c->number, true);
-    int err = 0;
-    if (!removes && !adds) {
-        p->is_changing = false;
-        membership_on_change_done(p->membership, NULL, now);
-        return;
-    }
-    if (removes) {
-        err = consensus_change(p->core->log, CONSENSUS_REMOVE, c->old_number, "", &why);
-    } else if (!has_member(p, c->number, false)) {
-        err = consensus_change(p->core->log, CONSENSUS_ADD, c->number, c->address, &why);
-    }
-    bool is_late = now.mono_ms - p->change_since_ms > CHANGE_PATIENCE_MS;
-    if (is_late && !err) {
-        err = fail_set(&why, E_TIMEOUT, "the change of members is not done after %d s",
-                       CHANGE_PATIENCE_MS / 1000);
-    }
-    if (!err || (err == E_CONFLICT && !is_late)) {
-        return;
-    }
-    if (adds && has_member(p, c->number, false)) {
-        struct fail ignored = {0}; /* what never came is not waited for */
-        (void)!consensus_change(p->core->log, CONSENSUS_REMOVE, c->number, "", &ignored);
-    }
-    p->is_changing = false;
-    membership_on_change_done(p->membership, &why, now);
-}
-
 bool peering_turn(struct peering *p, struct now now)
 {
     if (p->core->log) {
         follow_servers(p, now);
-        drive_change(p, now);
+        peering_change_turn(p, now);
     }
     membership_turn(p->membership, now);
     if (peering_is_leaderless(p, now) && proposals_count(p->proposals) > 0) {
@@ -571,6 +532,9 @@ void peering_on_mail(struct peering *p, struct core_mail *take_mail, struct now 
     case EVENT_SELF:
         membership_on_self(p->membership, m->slot, now);
         break;
+    case EVENT_LIST:
+        membership_set_list(p->membership, m->list, now);
+        break;
     }
     peering_drop_mail(take_mail);
 }
@@ -586,6 +550,11 @@ void peering_perform(struct peering *p, struct effect *e)
     if (slot >= 0) {
         (void)!links_send(p->links, (unsigned)slot, e->u.peer.kind, &e->u.peer.body);
     }
+}
+
+size_t peering_addresses(const struct peering *p, char (*ret)[LINK_IP_MAX], size_t max)
+{
+    return links_addresses(p->links, ret, max);
 }
 
 const struct membership *peering_membership(const struct peering *p)

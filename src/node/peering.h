@@ -51,6 +51,9 @@ void peering_destroy(struct peering *p);
 MUST_USE int peering_start(struct peering *p, struct fail *fail);
 void peering_stop(struct peering *p);
 
+/* The list of members has changed; copied. Any thread; a node that stops ignores it. */
+void peering_set_list(struct peering *p, const struct member_list *list);
+
 /* For the front door (rpc/links.h, links_way); after peering_start. */
 struct door_way;
 struct door_way *peering_way(struct peering *p);
@@ -101,6 +104,9 @@ struct owners *peering_owners(struct peering *p);
 
 /* Perform EFFECT_PEER: takes what it holds. */
 void peering_perform(struct peering *p, struct effect *e);
+
+/* links_addresses. Any thread. */
+size_t peering_addresses(const struct peering *p, char (*ret)[LINK_IP_MAX], size_t max);
 
 /* For people. */
 const struct membership *peering_membership(const struct peering *p);

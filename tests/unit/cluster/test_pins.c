@@ -149,7 +149,10 @@ static void test_read__damage_is_one_sentence(void **state)
     struct pins back;
     struct fail fail = {0};
     bool is_there = false;
+    assert_false(pins_are_there(dir));
     assert_int_equal(pins_write(dir, SPAN("nacre-peers 1\nstage new\n"), &fail), 0);
+    assert_true(pins_are_there(dir));
+    assert_false(pins_are_there("/nonexistent"));
     assert_int_equal(pins_read(dir, &back, &is_there, &fail), E_CORRUPT);
     assert_non_null(strstr(fail.text, path));
     assert_int_equal(pins_write("/nonexistent", SPAN("x"), &fail), E_IO);

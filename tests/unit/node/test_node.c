@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -398,6 +399,29 @@ static void test_stop__with_what_clients_left__ends_in_time(void **state)
     place_close(&p, false);
 }
 
+/* Members that are not there: the node waits for them, and can be told to end meanwhile. */
+static void test_start__waits_for_members__ends_when_asked_to(void **state)
+{
+    (void)state;
+    struct place p;
+    struct node *node = NULL;
+    struct fail fail = {0};
+    sigset_t term;
+    sigset_t before;
+    struct timespec none = {0};
+    place_open(&p, free_ports(), NULL, NULL);
+    p.options.members = "127.0.0.1:1,no-such-name.invalid:1";
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &term, &before), 0);
+    assert_int_equal(kill(getpid(), SIGTERM), 0);
+    assert_int_equal(node_start(&p.options, &node, &fail), E_CLOSED);
+    assert_null(node);
+    assert_int_equal(sigtimedwait(&term, NULL, &none), SIGTERM);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    place_close(&p, false);
+}
+
 static void test_stop__nothing__is_fine(void **state)
 {
     (void)state;
@@ -420,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_context__another_or_none__is_where_the_routes_are),
         cmocka_unit_test(test_directory__is_closed_to_others),
         cmocka_unit_test(test_stop__with_what_clients_left__ends_in_time),
+        cmocka_unit_test(test_start__waits_for_members__ends_when_asked_to),
         cmocka_unit_test(test_stop__nothing__is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

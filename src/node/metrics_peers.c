@@ -1,0 +1,155 @@
+#include "node/metrics_peers.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "cluster/membership.h"
+#include "node/peering.h"
+#include "rpc/door.h"
+#include "rpc/rpc.h"
+
+enum series_type { GAUGE, COUNTER };
+
+static void put(struct json_out *text, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void put(struct json_out *text, const char *fmt, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(line, sizeof(line), fmt, args);
+    va_end(args);
+    ASSERT(len >= 0 && (size_t)len < sizeof(line));
+    json_bytes(text, span_of(line, (size_t)len));
+}
+
+static void put_head(struct json_out *text, const char *name, enum series_type type,
+                     const char *help)
+{
+    put(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
+        type == GAUGE ? "gauge" : "counter");
+}
+
+static void put_series(struct json_out *text, const char *name, enum series_type type,
+                       const char *help, uint64_t value)
+{
+    put_head(text, name, type, help);
+    put(text, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* ---------------------------------------------------------------- strangers and the door */
+
+struct door_row {
+    const char *outcome;
+    size_t offset; /* of its counter */
+};
+
+#define DOOR_ROW(outcome, field)                                                                   \
+    {                                                                                              \
+        outcome, offsetof(struct door_counters, field)                                             \
+    }
+
+static const struct door_row door_rows[] = {
+    DOOR_ROW("client", plain),
+    DOOR_ROW("peer", peers),
+    DOOR_ROW("http1", http1),
+    DOOR_ROW("tls", tls),
+    DOOR_ROW("alien", alien),
+    DOOR_ROW("gone", gone),
+    DOOR_ROW("late", late),
+    DOOR_ROW("crowded", crowded),
+    DOOR_ROW("no_files", refused_files),
+    DOOR_ROW("too_many_hellos", refused_rate),
+    DOOR_ROW("not_ready", refused_ready),
+};
+
+static void write_door(const struct door_counters *c, struct json_out *text)
+{
+    put_head(text, "nacre_door_connections_total", COUNTER,
+             "Connections to the gRPC port, by what they turned out to be.");
+    for (size_t i = 0; i < ARRAY_LEN(door_rows); i++) {
+        const char *base = (const char *)c;
+        const atomic_ulong *value = (const void *)(base + door_rows[i].offset);
+        put(text, "nacre_door_connections_total{outcome=\"%s\"} %lu\n", door_rows[i].outcome,
+            atomic_load(value));
+    }
+    put_series(text, "nacre_door_undecided", GAUGE,
+               "Connections that have not said yet what they are.", atomic_load(&c->guests));
+}
+
+static void write_links(const struct links_counters *c, struct json_out *text)
+{
+    put_head(text, "nacre_peer_frames_total", COUNTER, "Frames between nodes.");
+    put(text, "nacre_peer_frames_total{way=\"sent\"} %lu\n", atomic_load(&c->frames_sent));
+    put(text, "nacre_peer_frames_total{way=\"received\"} %lu\n", atomic_load(&c->frames_received));
+    put_head(text, "nacre_peer_bytes_total", COUNTER, "Bytes of these frames.");
+    put(text, "nacre_peer_bytes_total{way=\"sent\"} %lu\n", atomic_load(&c->bytes_sent));
+    put(text, "nacre_peer_bytes_total{way=\"received\"} %lu\n", atomic_load(&c->bytes_received));
+    put_series(text, "nacre_peer_connects_total", COUNTER, "Streams to other nodes that came up.",
+               atomic_load(&c->connects));
+    put_series(text, "nacre_peer_disconnects_total", COUNTER, "Of these, ended.",
+               atomic_load(&c->disconnects));
+    put_series(text, "nacre_peer_dropped_frames_total", COUNTER,
+               "Frames that a full queue did not take.", atomic_load(&c->dropped));
+    put_head(text, "nacre_strangers_refused_total", COUNTER,
+             "Who is no member and tried: keys at the handshake, streams at their first frame.");
+    put(text, "nacre_strangers_refused_total{at=\"key\"} %lu\n", atomic_load(&c->refused_keys));
+    put(text, "nacre_strangers_refused_total{at=\"frame\"} %lu\n", atomic_load(&c->refused_frames));
+}
+
+/* ---------------------------------------------------------------- members and elections */
+
+static void write_members(const struct peering *peers, struct now now, struct json_out *text)
+{
+    struct membership_status list[MEMBERS_MAX];
+    size_t count = membership_status(peering_membership(peers), list, MEMBERS_MAX, now);
+    size_t up = 0;
+    size_t servers = 0;
+    put_head(text, "nacre_member_up", GAUGE, "1: this node reaches the member.");
+    for (size_t i = 0; i < count; i++) {
+        char address[MEMBER_ADDRESS_MAX + 1];
+        member_address(list[i].host, list[i].port, address);
+        put(text, "nacre_member_up{member=\"%s\",self=\"%d\"} %d\n", address, list[i].is_self,
+            list[i].is_up);
+        up += list[i].is_up;
+        servers += list[i].is_server;
+    }
+    put_series(text, "nacre_members", GAUGE, "Members, listed or of the log.", count);
+    put_series(text, "nacre_members_up", GAUGE, "Members that this node reaches, itself included.",
+               up);
+    put_series(text, "nacre_members_in_log", GAUGE, "Members that the log has.", servers);
+    put_series(text, "nacre_member_phase", GAUGE,
+               "0 looking, 1 forming, 2 waiting, 3 joining, 4 member, 5 refused.",
+               membership_phase(peering_membership(peers)));
+}
+
+static void write_log(const struct consensus_state *log, struct json_out *text)
+{
+    put_series(text, "nacre_log_term", GAUGE, "Term of the log.", log->term);
+    put_series(text, "nacre_log_commit_index", GAUGE, "Last index that a majority has.",
+               log->commit_index);
+    put_series(text, "nacre_log_leader", GAUGE, "1: this node leads.",
+               log->role == CONSENSUS_LEADER);
+    put_series(text, "nacre_log_has_leader", GAUGE, "1: this node knows who leads.",
+               log->leader_id != 0 || log->role == CONSENSUS_LEADER);
+    put_series(text, "nacre_log_refused_messages_total", COUNTER,
+               "Messages of members that were malformed or under a wrong name.",
+               log->refused_messages);
+}
+
+void metrics_peers_write(const struct status *s, struct now now, struct json_out *text)
+{
+    const struct door *door = s->rpc ? rpc_door(s->rpc) : NULL;
+    const struct peering *peers = core_peering(s->core);
+    struct consensus_state log = core_log_state(s->core);
+    write_log(&log, text);
+    if (door) {
+        write_door(door_counters(door), text);
+    }
+    if (peers) {
+        write_links(peering_counters(peers), text);
+        write_members(peers, now, text);
+    }
+}

@@ -1,0 +1,21 @@
+/* Changing the members of the log as membership wants it: one change at a time, each step asked for
+ * until the log has it, given up after a while.
+ *
+ * Thread:  core only.
+ * Limits:  30 s for a change; a newcomer that has not become a voter by then is taken out again.
+ */
+#ifndef NACRE_NODE_PEERING_CHANGE_H
+#define NACRE_NODE_PEERING_CHANGE_H
+
+#include "base/clock.h"
+#include "cluster/membership.h"
+
+struct peering;
+
+/* membership_ops.change: copied. The last one is done. */
+void peering_change_begin(struct peering *p, const struct membership_change *wanted);
+
+/* One step of the change that is under way; membership is told when it is over. The log is open. */
+void peering_change_turn(struct peering *p, struct now now);
+
+#endif
