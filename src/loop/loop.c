@@ -23,6 +23,7 @@ struct loop {
     uint64_t due_ms; /* what the timer is set to, monotonic; NEVER when it is not */
     bool is_left;    /* the last turn is done */
     bool is_paused;
+    bool is_stepped; /* none of libuv is there: loop_step is each turn */
     atomic_bool is_stopping;
 };
 
@@ -34,6 +35,10 @@ static void on_again(uv_idle_t *again);
  */
 static void arm(struct loop *l, uint64_t at_ms, uint64_t now_ms)
 {
+    if (l->is_stepped) {
+        l->due_ms = at_ms;
+        return;
+    }
     if (at_ms <= now_ms) {
         ASSERT(uv_idle_start(&l->again, on_again) == 0);
         at_ms = NEVER;
@@ -73,18 +78,22 @@ static bool hand_out(struct loop *l, struct now now, bool *ret_is_idle)
     return l->pending || is_rest;
 }
 
-static void turn(struct loop *l, bool is_timed)
+static void turn_at(struct loop *l, struct now now, bool is_timed)
 {
-    if (l->is_left) {
-        return; /* uv_stop lets the rest of libuv's round run */
-    }
-    struct now now = clock_now();
     bool is_idle = false;
     bool is_more = hand_out(l, now, &is_idle);
     if (!is_idle || is_timed) {
         uint64_t next_ms = l->ops.on_turn(l->self, now);
         arm(l, is_more ? 0 : next_ms, now.mono_ms);
     }
+}
+
+static void turn(struct loop *l, bool is_timed)
+{
+    if (l->is_left) {
+        return; /* uv_stop lets the rest of libuv's round run */
+    }
+    turn_at(l, clock_now(), is_timed);
     if (atomic_load(&l->is_stopping)) {
         l->is_left = true;
         uv_stop(&l->uv);
@@ -129,6 +138,16 @@ int loop_create(const struct loop_ops *ops, void *self, struct loop **ret_loop)
     return 0;
 }
 
+struct loop *loop_create_stepped(const struct loop_ops *ops, void *self)
+{
+    struct loop *l = mem_zalloc(1, sizeof *l);
+    mailbox_init(&l->mailbox, LOOP_MAIL_MAX);
+    l->ops = *ops;
+    l->self = self;
+    l->is_stepped = true; /* due_ms 0: the first turn needs no message */
+    return l;
+}
+
 static void drop_all(struct loop *l, struct mail *all, void (*drop)(void *, struct mail *))
 {
     while (all) {
@@ -149,6 +168,10 @@ void loop_destroy(struct loop *l, void (*drop)(void *self, struct mail *take_mai
     drop_all(l, l->pending, drop);
     drop_all(l, mailbox_drain(&l->mailbox), drop);
     mailbox_close(&l->mailbox);
+    if (l->is_stepped) {
+        mem_free(l);
+        return;
+    }
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
     uv_close((uv_handle_t *)&l->again, NULL);
@@ -159,6 +182,7 @@ void loop_destroy(struct loop *l, void (*drop)(void *self, struct mail *take_mai
 
 bool loop_run(struct loop *l)
 {
+    ASSERT(!l->is_stepped);
     /* The first turn needs no message: it learns the first time at which something is due. */
     l->is_paused = false;
     arm(l, 0, 0);
@@ -166,13 +190,45 @@ bool loop_run(struct loop *l)
     return !l->is_left;
 }
 
+bool loop_step(struct loop *l, struct now now)
+{
+    ASSERT(l->is_stepped);
+    l->is_paused = false;
+    if (!l->is_left) {
+        l->due_ms = NEVER;
+        turn_at(l, now, true);
+        l->is_left = atomic_load(&l->is_stopping);
+    }
+    return l->is_paused && !l->is_left;
+}
+
+uint64_t loop_due(struct loop *l)
+{
+    ASSERT(l->is_stepped);
+    if (l->is_left) {
+        return NEVER;
+    }
+    return l->pending || !mailbox_is_empty(&l->mailbox) ? 0 : l->due_ms;
+}
+
 void loop_pause(struct loop *l)
 {
     l->is_paused = true;
 }
 
+static void wake(struct loop *l)
+{
+    if (!l->is_stepped) {
+        ASSERT(uv_async_send(&l->wake) == 0);
+    }
+}
+
 void loop_wake(struct loop *l)
 {
+    if (l->is_stepped) {
+        l->due_ms = 0;
+        return;
+    }
     ASSERT(uv_idle_start(&l->again, on_again) == 0);
 }
 
@@ -180,7 +236,7 @@ void loop_stop(struct loop *l)
 {
     mailbox_shut(&l->mailbox);
     atomic_store(&l->is_stopping, true);
-    ASSERT(uv_async_send(&l->wake) == 0);
+    wake(l);
 }
 
 int loop_post(struct loop *l, struct mail *take_mail)
@@ -191,12 +247,12 @@ int loop_post(struct loop *l, struct mail *take_mail)
         return err;
     }
     if (was_empty) {
-        ASSERT(uv_async_send(&l->wake) == 0);
+        wake(l);
     }
     return 0;
 }
 
 struct uv_loop_s *loop_uv(struct loop *l)
 {
-    return &l->uv;
+    return l->is_stepped ? NULL : &l->uv;
 }

@@ -59,6 +59,14 @@ struct mail *mailbox_drain(struct mailbox *m)
     return all;
 }
 
+bool mailbox_is_empty(struct mailbox *m)
+{
+    lock(m);
+    bool is_empty = !m->head;
+    unlock(m);
+    return is_empty;
+}
+
 void mailbox_shut(struct mailbox *m)
 {
     lock(m);

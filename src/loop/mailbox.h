@@ -42,6 +42,9 @@ MUST_USE int mailbox_post(struct mailbox *m, struct mail *mail, bool *ret_was_em
 /* Take everything, oldest first; NULL when empty. */
 MUST_USE struct mail *mailbox_drain(struct mailbox *m);
 
+/* Nothing waits, at this moment. */
+MUST_USE bool mailbox_is_empty(struct mailbox *m);
+
 /* Refuse further posts with E_CLOSED. */
 void mailbox_shut(struct mailbox *m);
 

@@ -406,6 +406,74 @@ static void test_wake__from_a_callback_of_libuv__brings_a_turn(void **state)
     loop_destroy(o.loop, NULL);
 }
 
+static struct now at_ms(uint64_t mono_ms)
+{
+    return (struct now){.mono_ms = mono_ms};
+}
+
+static void test_loop_step__each_is_a_turn_at_the_time_it_is_given(void **state)
+{
+    (void)state;
+    struct owner o = {.wait_ms = 30};
+    o.loop = loop_create_stepped(&ops, &o);
+    assert_null(loop_uv(o.loop));
+    assert_int_equal(loop_due(o.loop), 0); /* the first turn needs no message */
+    assert_false(loop_step(o.loop, at_ms(1000)));
+    assert_int_equal(loop_due(o.loop), 1030);
+    struct letter *letters = letters_create(0, 1);
+    assert_int_equal(loop_post(o.loop, &letters[0].mail), 0);
+    assert_int_equal(loop_due(o.loop), 0);
+    assert_false(loop_step(o.loop, at_ms(1010)));
+    assert_int_equal(o.mails, 1);
+    assert_int_equal(loop_due(o.loop), 1040);
+    loop_wake(o.loop);
+    assert_int_equal(loop_due(o.loop), 0);
+    assert_int_equal(o.turns, 2);
+    assert_int_equal(o.last_turn_ms, 1010);
+    end(&o);
+    mem_free(letters);
+}
+
+static void test_loop_step__more_than_a_batch__wants_another_at_once(void **state)
+{
+    (void)state;
+    enum { COUNT = LOOP_BATCH_MAX + 1 };
+    struct owner o = {.wait_ms = UINT64_MAX};
+    o.loop = loop_create_stepped(&ops, &o);
+    struct letter *letters = letters_create(0, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(loop_post(o.loop, &letters[i].mail), 0);
+    }
+    assert_false(loop_step(o.loop, at_ms(1)));
+    assert_int_equal(o.mails, LOOP_BATCH_MAX);
+    assert_int_equal(loop_due(o.loop), 0);
+    assert_false(loop_step(o.loop, at_ms(1)));
+    assert_int_equal(o.mails, COUNT);
+    end(&o);
+    assert_int_equal(o.dropped, 0);
+    mem_free(letters);
+}
+
+static void test_loop_step__pause_and_stop(void **state)
+{
+    (void)state;
+    struct owner o = {.wait_ms = UINT64_MAX, .pause_after_mails = 1, .stop_after_mails = 2};
+    o.loop = loop_create_stepped(&ops, &o);
+    struct letter *letters = letters_create(0, 3);
+    assert_int_equal(loop_post(o.loop, &letters[0].mail), 0);
+    assert_true(loop_step(o.loop, at_ms(1)));
+    assert_false(loop_step(o.loop, at_ms(2)));
+    assert_int_equal(loop_post(o.loop, &letters[1].mail), 0);
+    assert_false(loop_step(o.loop, at_ms(3)));
+    assert_int_equal(o.turns, 3);
+    assert_int_equal(loop_post(o.loop, &letters[2].mail), E_CLOSED);
+    assert_int_equal(loop_due(o.loop), UINT64_MAX);
+    assert_false(loop_step(o.loop, at_ms(4)));
+    assert_int_equal(o.turns, 3);
+    end(&o);
+    mem_free(letters);
+}
+
 int main(void)
 {
     thread_become(THREAD_CORE, "core");
@@ -417,6 +485,9 @@ int main(void)
         cmocka_unit_test(test_wake__from_a_callback_of_libuv__brings_a_turn),
         cmocka_unit_test(test_loop__wanted_time_has_passed__turns_again_at_once),
         cmocka_unit_test(test_loop_run__begins_with_a_turn),
+        cmocka_unit_test(test_loop_step__each_is_a_turn_at_the_time_it_is_given),
+        cmocka_unit_test(test_loop_step__more_than_a_batch__wants_another_at_once),
+        cmocka_unit_test(test_loop_step__pause_and_stop),
         cmocka_unit_test(test_loop_stop__from_another_thread__leaves_run),
         cmocka_unit_test(test_loop_pause__goes_on_where_it_was),
         cmocka_unit_test(test_loop_stop__before_run__leaves_run),

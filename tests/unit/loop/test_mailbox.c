@@ -29,8 +29,10 @@ static void test_mailbox_drain__oldest_first(void **state)
     struct mailbox m;
     mailbox_init(&m, 10);
     assert_null(mailbox_drain(&m));
+    assert_true(mailbox_is_empty(&m));
     struct letter letters[3] = {0};
     post(&m, &letters[0], true);
+    assert_false(mailbox_is_empty(&m));
     post(&m, &letters[1], false);
     post(&m, &letters[2], false);
     struct mail *all = mailbox_drain(&m);
