@@ -387,6 +387,14 @@ static unsigned or_default(unsigned value, unsigned fallback)
     return value ? value : fallback;
 }
 
+static const char *sync_of(const struct db_sqlite_options *o)
+{
+    if (o->no_sync) {
+        return "OFF";
+    }
+    return o->is_full_sync ? "FULL" : "NORMAL";
+}
+
 static int configure(struct sqlite_conn *s, const char *path, const struct db_sqlite_options *o,
                      struct fail *fail)
 {
@@ -395,7 +403,7 @@ static int configure(struct sqlite_conn *s, const char *path, const struct db_sq
                    "PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY;"
                    "PRAGMA synchronous=%s; PRAGMA cache_size=-%u; PRAGMA wal_autocheckpoint=%u;"
                    "PRAGMA journal_size_limit=%d; PRAGMA query_only=%d;",
-                   o->is_full_sync ? "FULL" : "NORMAL", or_default(o->cache_kb, DB_SQLITE_CACHE_KB),
+                   sync_of(o), or_default(o->cache_kb, DB_SQLITE_CACHE_KB),
                    or_default(o->checkpoint_pages, DB_SQLITE_CHECKPOINT_PAGES),
                    DB_SQLITE_WAL_BYTES_KEPT, o->is_reader);
     char mode[16] = "";

@@ -32,6 +32,7 @@ struct db_sqlite_options {
     bool must_exist;   /* E_GONE rather than a new, empty database */
     bool is_reader;    /* refuses to write */
     bool is_full_sync; /* every commit is on disk when db_commit returns */
+    bool no_sync;      /* simulation: nothing is ever durable against a loss of power */
     enum db_sqlite_check check;
     unsigned busy_ms;          /* 0: DB_SQLITE_BUSY_MS */
     unsigned statement_ms;     /* 0: DB_SQLITE_STATEMENT_MS; db_limit_time sets none */

@@ -42,7 +42,13 @@ struct db_worker {
     bool is_alone;   /* the writer wants, or has, all connections closed */
     unsigned parked; /* readers without a connection because of that */
     struct db_worker_stats stats;
+    uint64_t stepped_ms; /* of the last step */
 };
+
+static uint64_t now_ms(const struct db_worker *w)
+{
+    return w->options.is_stepped ? w->stepped_ms : clock_mono_ms();
+}
 
 static void lock(struct db_worker *w)
 {
@@ -132,11 +138,10 @@ static void set_connection(struct db_thread *t, struct db *db)
 static int reopen(struct db_thread *t, struct fail *fail)
 {
     struct db_worker *w = t->worker;
-    uint64_t now_ms = clock_mono_ms();
-    if (now_ms >= t->reopen_ms) {
+    if (now_ms(w) >= t->reopen_ms) {
         struct db *db = NULL;
         int err = w->options.open(w->options.self, t->number == WRITER, &db, &t->away);
-        t->reopen_ms = clock_mono_ms() + DB_WORKER_REOPEN_MS;
+        t->reopen_ms = now_ms(w) + DB_WORKER_REOPEN_MS;
         if (!err) {
             set_connection(t, db);
             lock(w);
@@ -152,10 +157,14 @@ static int reopen(struct db_thread *t, struct fail *fail)
 static int run_alone(struct db_thread *t, struct db_job *job)
 {
     struct db_worker *w = t->worker;
+    if (w->options.is_stepped) {
+        set_connection(&w->threads[FIRST_READER], NULL);
+        w->threads[FIRST_READER].reopen_ms = 0;
+    }
     lock(w);
     w->is_alone = true;
     tell_readers(w);
-    while (w->parked < w->threads_count - FIRST_READER) {
+    while (!w->options.is_stepped && w->parked < w->threads_count - FIRST_READER) {
         wait_for(w, &w->for_writer);
     }
     unlock(w);
@@ -192,7 +201,7 @@ static void run_job(struct db_thread *t, struct db_job *job, bool is_stopping)
     bool is_expired = false;
     if (is_stopping) {
         job->err = fail_set(&job->fail, E_CLOSED, "the database is being closed");
-    } else if (job->wait_ms_max && clock_mono_ms() - job->submitted_ms > job->wait_ms_max) {
+    } else if (job->wait_ms_max && now_ms(w) - job->submitted_ms > job->wait_ms_max) {
         is_expired = true;
         job->err = fail_set(&job->fail, E_TIMEOUT, "waited for the database more than %llu ms",
                             (unsigned long long)job->wait_ms_max);
@@ -275,6 +284,32 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+bool db_worker_step(struct db_worker *w, bool is_write, uint64_t at_ms)
+{
+    ASSERT(w->options.is_stepped);
+    w->stepped_ms = at_ms;
+    lock(w);
+    struct db_job *job = pop(is_write ? &w->writes : &w->reads);
+    bool is_stopping = w->is_stopping;
+    unlock(w);
+    if (job) {
+        run_job(&w->threads[is_write ? WRITER : FIRST_READER], job, is_stopping);
+    }
+    return job != NULL;
+}
+
+bool db_worker_is_stepped(const struct db_worker *w)
+{
+    return w->options.is_stepped;
+}
+
+/* A stepped worker has no threads that would end what waits. */
+static void end_stepped(struct db_worker *w)
+{
+    while (db_worker_step(w, true, w->stepped_ms) || db_worker_step(w, false, w->stepped_ms)) {
+    }
+}
+
 static int start_threads(struct db_worker *w, struct fail *fail)
 {
     for (unsigned i = 0; i < w->threads_count; i++) {
@@ -301,7 +336,8 @@ int db_worker_create(const struct db_worker_options *options, struct db_worker *
     struct db_worker *w = mem_zalloc(1, sizeof *w);
     w->options = *options;
     w->options.queue_max = options->queue_max ? options->queue_max : DB_WORKER_QUEUE_MAX;
-    w->threads_count = FIRST_READER + (options->readers ? options->readers : 1);
+    w->threads_count =
+        FIRST_READER + (options->readers && !options->is_stepped ? options->readers : 1);
     mailbox_init(&w->finished, SIZE_MAX);
     ASSERT(pthread_mutex_init(&w->lock, NULL) == 0);
     ASSERT(pthread_cond_init(&w->for_writer, NULL) == 0);
@@ -310,7 +346,7 @@ int db_worker_create(const struct db_worker_options *options, struct db_worker *
         w->threads[i].worker = w;
         w->threads[i].number = i;
     }
-    int err = start_threads(w, fail);
+    int err = w->options.is_stepped ? 0 : start_threads(w, fail);
     if (err) {
         db_worker_destroy(w);
         return err;
@@ -326,7 +362,7 @@ int db_worker_submit(struct db_worker *w, struct db_job *take_job, struct fail *
     int err = 0;
     take_job->err = 0;
     take_job->fail = (struct fail){0};
-    take_job->submitted_ms = clock_mono_ms();
+    take_job->submitted_ms = now_ms(w);
     lock(w);
     struct queue *q = take_job->lane == DB_LANE_READ ? &w->reads : &w->writes;
     size_t waiting = q->len;
@@ -389,6 +425,9 @@ void db_worker_destroy(struct db_worker *w)
         return;
     }
     db_worker_stop(w);
+    if (w->options.is_stepped) {
+        end_stepped(w);
+    }
     for (unsigned i = 0; i < w->threads_count; i++) {
         if (w->threads[i].is_started) {
             ASSERT(pthread_join(w->threads[i].thread, NULL) == 0);

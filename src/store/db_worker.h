@@ -18,6 +18,8 @@
  * Away:    a run that ends with E_GONE costs the connection; the next job opens another, but not
  *          within DB_WORKER_REOPEN_MS of the last attempt: until then jobs end with E_GONE and the
  *          reason.
+ * Stepped: with is_stepped there are no threads, for simulation: the caller of db_worker_step runs
+ *          the jobs, one by one, at the times that it says. One thread for everything.
  */
 #ifndef NACRE_STORE_DB_WORKER_H
 #define NACRE_STORE_DB_WORKER_H
@@ -69,6 +71,7 @@ struct db_worker_options {
     void *self;
     unsigned readers;   /* 1..DB_WORKER_READERS_MAX; 0: one */
     unsigned queue_max; /* per lane; 0: DB_WORKER_QUEUE_MAX */
+    bool is_stepped;    /* connections are opened by the first job that needs one */
 };
 
 /* For metrics: a copy. Counts since the start. */
@@ -92,6 +95,13 @@ MUST_USE int db_worker_create(const struct db_worker_options *options,
 /* Hand over a job. On an error it stays the caller's and done is not called.
  * E_LIMIT  as many wait as may   E_CLOSED  after db_worker_stop */
 MUST_USE int db_worker_submit(struct db_worker *w, struct db_job *take_job, struct fail *fail);
+
+/* A stepped worker runs its next write (DB_LANE_WRITE, DB_LANE_ALONE) or its next read, as if it
+ * were at_ms; false: there is none. at_ms is what its clock says from here on. */
+bool db_worker_step(struct db_worker *w, bool is_write, uint64_t at_ms);
+
+/* As it was made. */
+bool db_worker_is_stepped(const struct db_worker *w);
 
 /* Call done of what is finished, oldest first. Returns how many. done may submit again. */
 size_t db_worker_collect(struct db_worker *w);

@@ -501,11 +501,16 @@ int table_writer_read_now(struct table_writer *t, struct db_job *take_job, struc
 int table_writer_wait_durable(struct table_writer *t, uint64_t index, uint64_t wait_ms,
                               struct fail *fail)
 {
-    ASSERT(thread_kind() != THREAD_CORE && thread_kind() != THREAD_DB);
+    bool is_stepped = db_worker_is_stepped(t->options.worker);
+    ASSERT(is_stepped || (thread_kind() != THREAD_CORE && thread_kind() != THREAD_DB));
     /* t may go as soon as the wait is over. */
     char *path = mem_strndup(t->path, strlen(t->path));
     struct db *db = NULL;
-    int err = written_wait(&t->shared, index, wait_ms, fail);
+    int err = written_wait(&t->shared, index, is_stepped ? 0 : wait_ms, fail);
+    if (err == E_TIMEOUT && is_stepped) {
+        err = fail_set(fail, E_BUSY, "the tables are not at entry %llu yet",
+                       (unsigned long long)index);
+    }
     if (!err) {
         err = db_sqlite_open(path, &(struct db_sqlite_options){.must_exist = true}, &db, fail);
     }

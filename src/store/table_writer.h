@@ -117,7 +117,8 @@ MUST_USE int table_writer_read_now(struct table_writer *t, struct db_job *take_j
 
 /* Wait until the tables say that they hold entry index, durably (a checkpoint, on a connection of
  * its own; wait_ms does not bound it). Blocks: up to TABLE_WRITER_LAZY_MS even when nothing is
- * missing. E_TIMEOUT  not within wait_ms   E_CLOSED  stopped   otherwise as db.h */
+ * missing. On a stepped worker it never waits, and core may call it: E_BUSY  ask again
+ * E_TIMEOUT  not within wait_ms   E_CLOSED  stopped   otherwise as db.h */
 MUST_USE int table_writer_wait_durable(struct table_writer *t, uint64_t index, uint64_t wait_ms,
                                        struct fail *fail);
 
