@@ -155,6 +155,7 @@ struct consensus_ops {
 
 struct consensus;
 struct uv_loop_s;
+struct raft_memory;
 
 /* Append to the snapshot. On the worker. E_LIMIT: 4 GiB are in it. */
 MUST_USE int consensus_sink_write(struct consensus_sink *s, struct span bytes);
@@ -184,6 +185,11 @@ struct consensus_raft_options {
     bool is_joining;          /* ... or nobody is: wait until a leader takes this node in */
     unsigned election_ms;     /* tests */
     unsigned heartbeat_ms;
+    /* Simulation: a disk that is played (raft_memory.h) and outlives the log, instead of dir and
+     * loop. It is the log's clock, too; consensus_destroy is a crash; and snapshot_write is called
+     * on core, from consensus_turn, and again while it says E_BUSY. NULL: none. */
+    struct raft_memory *played;
+    unsigned seed; /* of time-outs; 0: of the system's randomness */
 };
 
 /* The log on disk. Opens, checks and loads it; a snapshot is handed to snapshot_load
@@ -194,6 +200,9 @@ struct consensus_raft_options {
 MUST_USE int consensus_create_raft(const struct consensus_raft_options *options,
                                    const struct consensus_ops *ops, void *self,
                                    struct consensus **ret, struct fail *fail);
+
+/* Whether a played disk holds a log already. */
+bool consensus_played_is_begun(const struct raft_memory *played);
 
 /* A log in memory, one node, leader from the start: for a node without a disk-backed log, tests and
  * simulation. */

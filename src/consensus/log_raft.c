@@ -4,23 +4,22 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "base/rand.h"
 #include "consensus/consensus_impl.h"
 #include "consensus/flight.h"
-#include "consensus/raft_disk.h"
 #include "consensus/raft_driver.h"
 #include "consensus/raft_member.h"
 #include "consensus/raft_peers.h"
+#include "consensus/raft_settings.h"
 #include "consensus/raft_snapshot.h"
+#include "consensus/raft_store.h"
 
 #define SNAPSHOT_RETRY_MS 1000
-#define CAPACITY_PARTS 8 /* of a segment: less prepared room than one part counts as none */
 
 struct log_raft {
     struct consensus base;
     struct consensus_ops ops;
     void *self;
-    struct raft_disk *disk;
+    struct raft_store store;
     struct raft_driver *driver;
     struct raft_peers *peers; /* NULL: no wire */
     struct raft_member member;
@@ -118,8 +117,8 @@ static void hold_or_refuse(struct log_raft *l)
 
 static bool has_room(struct log_raft *l)
 {
-    struct raft_storage s = raft_disk_storage(l->disk);
-    return !raft_disk_is_full(l->disk) && s.ops->capacity(s.self) >= l->capacity_kib_min;
+    struct raft_storage s = raft_store_storage(&l->store);
+    return !raft_store_is_full(&l->store) && s.ops->capacity(s.self) >= l->capacity_kib_min;
 }
 
 static void look_at_room(struct log_raft *l)
@@ -127,7 +126,7 @@ static void look_at_room(struct log_raft *l)
     if (has_room(l)) {
         l->full_since_ms = 0;
         l->is_full = false;
-    } else if (l->waiting.head || l->full_since_ms != 0 || raft_disk_is_full(l->disk)) {
+    } else if (l->waiting.head || l->full_since_ms != 0 || raft_store_is_full(&l->store)) {
         hold_or_refuse(l);
     }
 }
@@ -137,7 +136,7 @@ static void submit_waiting(struct log_raft *l)
     while (l->waiting.head && has_room(l)) {
         struct flight *flight = l->waiting.head;
         struct fail why = {0};
-        if (!raft_disk_has_room_for(l->disk, flight->batch.entry.len)) {
+        if (!raft_store_has_room_for(&l->store, flight->batch.entry.len)) {
             (void)full(&why);
             flight_reject(l, flights_take(&l->waiting), &why);
             continue;
@@ -284,8 +283,22 @@ static void write_done(uv_work_t *work, int status)
     raft_driver_snapshot_put(l->driver, bufs, n);
 }
 
+/* On a played disk nothing runs beside the core: it is written in its turns, as soon as the owner
+ * can. */
+static void write_here(struct log_raft *l)
+{
+    if (!l->store.played || !l->is_writing) {
+        return;
+    }
+    l->write_err = l->ops.snapshot_write(l->snapshot_state, &l->sink);
+    if (l->write_err != E_BUSY) {
+        write_done(&l->work, 0);
+    }
+}
+
 static void snapshot(struct log_raft *l)
 {
+    write_here(l);
     if (!l->ops.snapshot_begin || l->now.mono_ms < l->snapshot_retry_ms || l->fatal.code ||
         !raft_driver_wants_snapshot(l->driver)) {
         return;
@@ -299,6 +312,10 @@ static void snapshot(struct log_raft *l)
     l->snapshot_state = state;
     l->is_writing = true;
     l->work.data = l;
+    if (l->store.played) {
+        write_here(l);
+        return;
+    }
     ASSERT(uv_queue_work(l->loop, &l->work, write_work, write_done) == 0);
 }
 
@@ -430,10 +447,13 @@ static void log_destroy(struct consensus *c)
     if (l->peers) {
         raft_peers_mute(l->peers);
     }
+    if (l->is_writing && l->store.played) {
+        write_done(&l->work, -1);
+    }
     while (l->is_writing) {
         (void)uv_run(l->loop, UV_RUN_ONCE);
     }
-    raft_disk_close(l->disk);
+    raft_store_close(&l->store);
     raft_peers_destroy(l->peers);
     raft_driver_destroy(l->driver);
     struct fail why = {0};
@@ -461,8 +481,8 @@ static const struct consensus_impl impl = {
 
 static uint64_t now_ms(void *self)
 {
-    (void)self;
-    return clock_now().mono_ms;
+    const struct log_raft *l = self;
+    return raft_store_now_ms(&l->store);
 }
 
 static void on_wake(void *self)
@@ -476,24 +496,15 @@ static void on_wake(void *self)
 static const struct raft_driver_ops driver_ops = {on_wake, on_fatal, NULL};
 
 static struct raft_driver_options driver_options(struct log_raft *l,
-                                                 const struct consensus_raft_options *o)
+                                                 const struct consensus_raft_options *filled)
 {
-    return (struct raft_driver_options){
-        .id = o->id ? o->id : 1,
-        .address = o->address ? o->address : "local",
-        .storage = raft_disk_storage(l->disk),
-        .wire = l->peers ? raft_peers_wire(l->peers) : (struct raft_wire){0},
-        .now_ms = now_ms,
-        .ops = &driver_ops,
-        .self = l,
-        .seed = (unsigned)rand_u64(),
-        .election_ms = o->election_ms ? o->election_ms : CONSENSUS_ELECTION_MS,
-        .heartbeat_ms = o->heartbeat_ms ? o->heartbeat_ms : CONSENSUS_HEARTBEAT_MS,
-        .capacity_kib_min = l->capacity_kib_min,
-        .snapshot_entries = o->snapshot_entries ? o->snapshot_entries : CONSENSUS_SNAPSHOT_ENTRIES,
-        .snapshot_bytes = o->snapshot_bytes ? o->snapshot_bytes : CONSENSUS_SNAPSHOT_BYTES,
-        .trailing = o->trailing_entries ? o->trailing_entries : CONSENSUS_TRAILING_ENTRIES,
-    };
+    struct raft_driver_options o = raft_settings_driver(filled);
+    o.storage = raft_store_storage(&l->store);
+    o.wire = l->peers ? raft_peers_wire(l->peers) : (struct raft_wire){0};
+    o.now_ms = now_ms;
+    o.ops = &driver_ops;
+    o.self = l;
+    return o;
 }
 
 /* The snapshot is taken over before anybody asks for a thing, so that a damaged one ends the start
@@ -515,54 +526,43 @@ static int restore_first(struct log_raft *l, const char *dir, struct fail *fail)
     return 0;
 }
 
-static void create_peers(struct log_raft *l, const struct consensus_raft_options *o)
+static void create_peers(struct log_raft *l, const struct consensus_raft_options *filled)
 {
-    if (!o->wire) {
+    if (!filled->wire) {
         return;
     }
     l->peers = raft_peers_create(&(struct raft_peers_options){
-        .id = o->id ? o->id : 1,
-        .wire = *o->wire,
-        .storage = raft_disk_storage(l->disk),
+        .id = filled->id,
+        .wire = *filled->wire,
+        .storage = raft_store_storage(&l->store),
         .now_ms = now_ms,
         .on_fail = on_read_failed,
         .self = l,
     });
-    unsigned election_ms = o->election_ms ? o->election_ms : CONSENSUS_ELECTION_MS;
-    l->member.silent_ms_max = 2 * election_ms;
+    l->member.silent_ms_max = 2 * filled->election_ms;
 }
 
-static int open_log(struct log_raft *l, const struct consensus_raft_options *options,
+static int open_log(struct log_raft *l, const struct consensus_raft_options *filled,
                     const struct raft_configuration *first, struct fail *fail)
 {
-    size_t segment = options->segment_bytes ? options->segment_bytes : RAFT_DISK_SEGMENT_BYTES;
-    l->capacity_kib_min = (unsigned short)(segment / 1024 / CAPACITY_PARTS);
-    struct raft_disk_options disk = {
-        .dir = options->dir,
-        .loop = options->loop,
-        .id = options->id ? options->id : 1,
-        .address = options->address ? options->address : "local",
-        .is_first_voter = !options->is_joining,
-        .first = first->n > 0 ? first : NULL,
-        .is_recovering = options->is_recovering,
-        .segment_bytes = segment,
-        .on_fail = on_fatal,
-        .self = l,
-    };
+    l->capacity_kib_min = raft_settings_capacity_kib(filled);
+    struct raft_disk_options disk = raft_settings_disk(filled, first);
+    disk.on_fail = on_fatal;
+    disk.self = l;
     struct raft_loaded loaded = {0};
-    int err = raft_disk_open(&disk, &l->disk, &loaded, fail);
+    int err = raft_store_open(&l->store, &disk, filled->played, &loaded, fail);
     if (err) {
         return err;
     }
     bool has_snapshot = loaded.has_snapshot;
-    create_peers(l, options);
-    struct raft_driver_options o = driver_options(l, options);
+    create_peers(l, filled);
+    struct raft_driver_options o = driver_options(l, filled);
     err = raft_driver_create(&o, &loaded, &l->driver, fail);
     if (!err && l->peers) {
         raft_peers_attach(l->peers, l->driver);
     }
     if (!err && has_snapshot) {
-        err = restore_first(l, options->dir, fail);
+        err = restore_first(l, filled->dir, fail);
     }
     return err;
 }
@@ -571,16 +571,16 @@ int consensus_create_raft(const struct consensus_raft_options *options,
                           const struct consensus_ops *ops, void *self, struct consensus **ret,
                           struct fail *fail)
 {
+    struct consensus_raft_options filled = raft_settings(options);
     struct raft_configuration first = {0};
     struct log_raft *l = mem_zalloc(1, sizeof *l);
     l->base.impl = &impl;
     l->ops = *ops;
     l->self = self;
-    l->loop = options->loop;
-    int err = raft_member_first(options->bootstrap, options->bootstrap_count,
-                                options->id ? options->id : 1, &first, fail);
+    l->loop = filled.loop;
+    int err = raft_member_first(filled.bootstrap, filled.bootstrap_count, filled.id, &first, fail);
     if (!err) {
-        err = open_log(l, options, &first, fail);
+        err = open_log(l, &filled, &first, fail);
     }
     raft_configuration_close(&first);
     if (err) {

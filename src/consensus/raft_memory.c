@@ -31,6 +31,7 @@ struct raft_memory {
     uint64_t term;
     uint64_t vote;
     uint64_t mark;
+    bool is_made;
     struct raft_log log;
     struct raft_snapshot_metadata meta; /* index 0: no snapshot */
     struct raft_buffer data;
@@ -88,8 +89,19 @@ struct raft_memory_faults *raft_memory_faults(struct raft_memory *m)
     return &m->faults;
 }
 
+bool raft_memory_is_made(const struct raft_memory *m)
+{
+    return m->is_made;
+}
+
+void raft_memory_make(struct raft_memory *m)
+{
+    m->is_made = true;
+}
+
 void raft_memory_bootstrap(struct raft_memory *m, const struct raft_configuration *conf)
 {
+    m->is_made = true;
     struct raft_buffer buf = {0};
     int err = raft_configuration_encode(conf, &buf);
     ASSERT(!err);
@@ -310,6 +322,11 @@ void raft_memory_run(struct raft_memory *m, uint64_t now_ms)
             mem_free(op);
         }
     }
+}
+
+uint64_t raft_memory_now_ms(const struct raft_memory *m)
+{
+    return m->now_ms;
 }
 
 uint64_t raft_memory_next(const struct raft_memory *m)

@@ -33,6 +33,12 @@ void raft_memory_destroy(struct raft_memory *m);
 struct raft_storage raft_memory_storage(struct raft_memory *m);
 struct raft_memory_faults *raft_memory_faults(struct raft_memory *m);
 
+/* A log was begun on it: by the next two. */
+bool raft_memory_is_made(const struct raft_memory *m);
+
+/* Begin a log without a configuration: its node waits to be taken in. It was empty. */
+void raft_memory_make(struct raft_memory *m);
+
 /* Write the first configuration, in term 1. It was empty. */
 void raft_memory_bootstrap(struct raft_memory *m, const struct raft_configuration *conf);
 
@@ -41,6 +47,9 @@ void raft_memory_load(struct raft_memory *m, struct raft_loaded *ret);
 
 /* Complete what is due. now_ms is what the driver's clock says from here on. */
 void raft_memory_run(struct raft_memory *m, uint64_t now_ms);
+
+/* What raft_memory_run said last. */
+uint64_t raft_memory_now_ms(const struct raft_memory *m);
 
 /* When the next write is due; UINT64_MAX: none is. */
 uint64_t raft_memory_next(const struct raft_memory *m);
