@@ -246,7 +246,7 @@ static uint64_t on_turn(void *self, struct now now)
     if (c->tables) {
         table_writer_turn(tables_writer(c->tables), now);
     }
-    effects_perform(&c->out, c->edge, c->peers);
+    effects_perform(&c->out, &c->edge, c->peers);
     c->settled = 0;
     if (c->leaving) {
         c->leaving = false;
@@ -255,12 +255,27 @@ static uint64_t on_turn(void *self, struct now now)
     return again ? now.mono_ms : next_turn(c);
 }
 
-static const struct loop_ops core_loop_ops = {on_mail, on_turn};
+const struct loop_ops core_loop_ops = {on_mail, on_turn};
+
+/* Whose time and whose turns. */
+static int create_loop(struct core *c, const struct core_played *played)
+{
+    if (!played) {
+        c->now = clock_now();
+        return loop_create(&core_loop_ops, c, &c->loop);
+    }
+    c->is_played = true;
+    c->now = played->now;
+    c->disk = played->disk;
+    c->seed = played->seed;
+    c->loop = loop_create_stepped(&core_loop_ops, c);
+    return 0;
+}
 
 int core_create(const struct core_options *options, struct core **ret_core, struct fail *fail)
 {
     struct core *c = mem_zalloc(1, sizeof(*c));
-    int err = loop_create(&core_loop_ops, c, &c->loop);
+    int err = create_loop(c, options->played);
     if (err) {
         mem_free(c);
         return fail_set(fail, err, "the system gives no event loop");
@@ -268,7 +283,6 @@ int core_create(const struct core_options *options, struct core **ret_core, stru
     ASSERT(sem_init(&c->said_goodbye, 0, 0) == 0);
     c->options = *options;
     c->db_mail.kind = CORE_DB;
-    c->now = clock_now();
     if (options->peers) {
         err = peering_create(options->peers, c, &c->peers, fail);
         if (err) {
@@ -343,7 +357,7 @@ static void drop_proposals(struct core *c)
 /* Everybody who waits is answered, log first, then db threads. */
 static void answer_all(struct core *c)
 {
-    struct now now = clock_now();
+    struct now now = c->is_played ? c->now : clock_now();
     if (c->config) {
         config_stop(c->config, now, &c->out);
     }
@@ -360,7 +374,7 @@ static void answer_all(struct core *c)
     peering_destroy(c->peers); /* answers what waits for a leader */
     c->peers = NULL;
     drop_proposals(c);
-    effects_perform(&c->out, c->edge, c->peers);
+    effects_perform(&c->out, &c->edge, c->peers);
 }
 
 /* The state goes on the thread that owned it. */
@@ -372,6 +386,12 @@ static void drop_state(struct core *c)
     c->namespaces = NULL;
     naming_destroy(c->naming);
     c->naming = NULL;
+}
+
+void core_end(struct core *c)
+{
+    answer_all(c);
+    drop_state(c);
 }
 
 void core_destroy(struct core *c)
@@ -401,14 +421,13 @@ static void *run(void *arg)
             c->options.on_fatal(c->options.self, &fail);
         }
     }
-    answer_all(c);
-    drop_state(c);
+    core_end(c);
     return NULL;
 }
 
 int core_start(struct core *c, struct rpc *edge, struct fail *fail)
 {
-    c->edge = edge;
+    c->edge = effects_edge_rpc(edge);
     int err = thread_start(&c->thread, run, c);
     if (err) {
         return fail_set(fail, err, "the system gives no thread for the core");
@@ -436,7 +455,11 @@ void core_stop(struct core *c)
     if (c->running) {
         peering_stop(c->peers);
         loop_stop(c->loop);
-        pthread_join(c->thread, NULL);
+        if (c->is_played) {
+            core_end(c);
+        } else {
+            pthread_join(c->thread, NULL);
+        }
         c->running = false;
     }
 }

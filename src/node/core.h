@@ -21,8 +21,19 @@
 #include "view/view.h"
 
 struct rpc;
+struct db_worker;
+struct effects_edge;
 struct peering_options;
 struct member_list;
+struct raft_memory;
+
+/* Simulation: a core without a thread, that its caller steps (core_begin, core_step), with a log on
+ * a played disk. Plain data. */
+struct core_played {
+    struct raft_memory *disk; /* outlives the core; its time is the core's (raft_memory_run) */
+    struct now now;           /* of its beginning */
+    unsigned seed;            /* of the log's time-outs; not 0 */
+};
 
 struct core_options {
     struct naming_options naming;
@@ -33,6 +44,7 @@ struct core_options {
     const char *dir;
     unsigned snapshot_entries;           /* 0: the log's default */
     const struct peering_options *peers; /* NULL: this node is alone */
+    const struct core_played *played;    /* NULL: a real one. Borrowed for core_create; with dir */
     /* On core, once: everything of earlier lives is applied. May be NULL. */
     void (*on_ready)(void *self);
     /* The log brought a snapshot that can only be taken over by a start: do it again. On core. */
@@ -56,6 +68,16 @@ void core_destroy(struct core *c);
 
 /* Begin to run; edge is where pushes and connection effects go (borrowed, may be NULL in tests). */
 MUST_USE int core_start(struct core *c, struct rpc *edge, struct fail *fail);
+
+/* A played core: begin, as core_start does. core_stop is its end, too: what is under way on its
+ * disk is lost as in a crash. The calling thread is core from core_create on. */
+MUST_USE int core_begin(struct core *c, const struct effects_edge *edge, struct fail *fail);
+
+/* One turn of a played core. */
+void core_step(struct core *c, struct now now);
+
+/* When a played core wants its next turn (monotonic ms): 0 at once, UINT64_MAX never. */
+uint64_t core_due(struct core *c);
 
 /* Tell every client to go elsewhere (ConnectResetRequest), and wait until that has been handed to
  * the edge, so that it goes out before the streams end. Main. At most a second. */
@@ -90,5 +112,7 @@ struct namespaces;
 struct namespaces *core_namespaces(struct core *c);
 struct table_writer;
 struct table_writer *core_tables(struct core *c);
+/* For db_worker_step of a played core. NULL without core_options.dir. */
+struct db_worker *core_db_worker(struct core *c);
 
 #endif

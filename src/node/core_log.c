@@ -225,7 +225,7 @@ static int snapshot_write(void *state, struct consensus_sink *sink)
         struct byte_sink to = {sink, sink_write};
         err = write_sections(s, &to, &fail);
     }
-    if (err) {
+    if (err && err != E_BUSY) { /* a played core is asked again */
         LOG_WARN("node", "event=snapshot_given_up index=%llu reason=\"%s\"",
                  (unsigned long long)s->index, fail_text(&fail));
     }

@@ -46,6 +46,7 @@ int core_open_tables(struct core *c, struct fail *fail)
         .wake = wake_for_db,
         .on_fatal = on_tables_fatal,
         .self = c,
+        .is_played = c->is_played,
     };
     int err = tables_create(&options, &c->tables, fail);
     if (err) {
@@ -96,6 +97,8 @@ int core_open_log(struct core *c, struct fail *fail)
         .dir = c->options.dir,
         .loop = loop_uv(c->loop),
         .snapshot_entries = c->options.snapshot_entries,
+        .played = c->disk,
+        .seed = c->seed,
     };
     if (c->peers && !peering_log_options(c->peers, &options)) {
         return 0; /* its members have to find each other first */

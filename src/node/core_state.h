@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "node/core.h"
+#include "node/effects.h"
 #include "node/peering.h"
 #include "node/tables.h"
 
@@ -29,7 +30,7 @@ struct core {
     struct peering *peers; /* NULL: a node alone */
     uint64_t entry_index;  /* the last entry that was applied whole */
     struct outbox out;
-    struct rpc *edge;
+    struct effects_edge edge;
     struct now now; /* of the current turn */
     size_t settled; /* effects before this one hold no proposal any more */
     bool is_ready;  /* all of earlier lives is applied */
@@ -40,10 +41,18 @@ struct core {
     atomic_bool db_mail_out;
     pthread_t thread;
     bool running;
+    bool is_played;
+    struct raft_memory *disk; /* of a played one */
+    unsigned seed;
 };
 
 /* What the core does with what the log says. */
 extern const struct consensus_ops core_log_ops;
+
+/* What happens when, for the loop; and the end: everybody who waits is answered, the state goes. On
+ * core. */
+extern const struct loop_ops core_loop_ops;
+void core_end(struct core *c);
 
 /* Answer a call whose operation is not going to be committed by it. */
 void core_reject(struct core *c, struct api_call *take_call, const struct fail *why);

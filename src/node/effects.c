@@ -6,7 +6,17 @@
 #include "node/peering.h"
 #include "rpc/rpc.h"
 
-static void perform(struct effect *e, struct rpc *rpc, struct peering *peers)
+static void perform_rpc(void *self, struct effect *e)
+{
+    rpc_perform(self, e);
+}
+
+struct effects_edge effects_edge_rpc(struct rpc *rpc)
+{
+    return (struct effects_edge){rpc, rpc ? perform_rpc : NULL};
+}
+
+static void perform(struct effect *e, const struct effects_edge *edge, struct peering *peers)
 {
     switch (e->kind) {
     case EFFECT_REPLY: {
@@ -18,8 +28,8 @@ static void perform(struct effect *e, struct rpc *rpc, struct peering *peers)
     case EFFECT_PUSH:
     case EFFECT_CONN_ACCEPT:
     case EFFECT_CONN_CLOSE:
-        if (rpc) {
-            rpc_perform(rpc, e);
+        if (edge->perform) {
+            edge->perform(edge->self, e);
         }
         return;
     case EFFECT_PROPOSE:
@@ -38,10 +48,10 @@ static void perform(struct effect *e, struct rpc *rpc, struct peering *peers)
     }
 }
 
-void effects_perform(struct outbox *out, struct rpc *rpc, struct peering *peers)
+void effects_perform(struct outbox *out, const struct effects_edge *edge, struct peering *peers)
 {
     for (size_t i = 0; i < out->count; i++) {
-        perform(&out->list[i], rpc, peers);
+        perform(&out->list[i], edge, peers);
     }
     outbox_clear(out, 0);
 }

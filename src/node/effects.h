@@ -10,8 +10,18 @@
 struct rpc;
 struct peering;
 
-/* Perform everything in out and leave it empty. Proposals were taken before (asserted). rpc may be
- * NULL: pushes and connection effects are dropped (tests). peers: NULL for a node alone. */
-void effects_perform(struct outbox *out, struct rpc *rpc, struct peering *peers);
+/* Who performs pushes and connection effects: rpc/ in a node, played clients in the simulator.
+ * Plain data. perform takes what e carries or leaves it. */
+struct effects_edge {
+    void *self;
+    void (*perform)(void *self, struct effect *e); /* NULL: they are dropped (tests) */
+};
+
+/* rpc as an edge; NULL: none. */
+struct effects_edge effects_edge_rpc(struct rpc *rpc);
+
+/* Perform everything in out and leave it empty. Proposals were taken before (asserted). peers: NULL
+ * for a node alone. */
+void effects_perform(struct outbox *out, const struct effects_edge *edge, struct peering *peers);
 
 #endif

@@ -17,113 +17,12 @@
 #include "node/peering_state.h"
 
 #define LINKS_STOP_MS 500
-#define PEER_PORT_OFFSET 1001
 #define PEER_PORT_SECOND_OFFSET 1000
-#define WHY_MAX 256
 #define PATH_BYTES 4096
-#define FRAMES_MAX 65536 /* of peers that wait for core; more are dropped, and come again */
-#define SEED_BYTES 32
 /* A leader that is silent for one to two of these is replaced. Pre-vote keeps a node that was
  * merely slow from disturbing the others. */
 #define ELECTION_MS 300
 #define HEARTBEAT_MS 60
-
-enum peer_event { EVENT_FRAME, EVENT_UP, EVENT_DOWN, EVENT_LEARNED, EVENT_SELF, EVENT_LIST };
-
-/* What a callback of links tells the core. */
-struct peer_mail {
-    struct core_mail mail;
-    enum peer_event event;
-    unsigned slot;
-    unsigned kind;
-    struct node_id id;
-    struct buf *bytes;
-    struct member_list *list; /* EVENT_LIST */
-    char why[WHY_MAX];
-};
-
-/* ---------------------------------------------------------------- from links, any thread */
-
-static void post(struct peering *p, struct peer_mail *take_mail)
-{
-    struct core_port port = core_port(p->core);
-    take_mail->mail.kind = CORE_PEER;
-    if (port.post(port.self, &take_mail->mail) != 0) {
-        peering_drop_mail(
-            &take_mail->mail); /* the node stops: frames alone cannot fill its mailbox */
-    }
-}
-
-static void on_frame(void *self, const struct node_id *from, unsigned kind, struct buf *take_bytes)
-{
-    struct peering *p = self;
-    if (atomic_fetch_add(&p->frames_waiting, 1) >= FRAMES_MAX) {
-        atomic_fetch_sub(&p->frames_waiting, 1);
-        buf_unref(take_bytes);
-        return;
-    }
-    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
-    m->event = EVENT_FRAME;
-    m->id = *from;
-    m->kind = kind;
-    m->bytes = take_bytes;
-    post(self, m);
-}
-
-static void on_up(void *self, unsigned slot, const struct node_id *id, uint64_t number)
-{
-    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
-    (void)number;
-    m->event = EVENT_UP;
-    m->slot = slot;
-    m->id = *id;
-    post(self, m);
-}
-
-static void on_down(void *self, unsigned slot, const char *why)
-{
-    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
-    m->event = EVENT_DOWN;
-    m->slot = slot;
-    snprintf(m->why, sizeof(m->why), "%s", why);
-    post(self, m);
-}
-
-static void on_learned(void *self, unsigned slot, const struct node_id *id)
-{
-    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
-    m->event = EVENT_LEARNED;
-    m->slot = slot;
-    m->id = *id;
-    post(self, m);
-}
-
-static void on_self(void *self, unsigned slot)
-{
-    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
-    m->event = EVENT_SELF;
-    m->slot = slot;
-    post(self, m);
-}
-
-void peering_set_list(struct peering *p, const struct member_list *list)
-{
-    struct peer_mail *m = mem_zalloc(1, sizeof(*m));
-    m->event = EVENT_LIST;
-    m->list = mem_alloc(sizeof(*m->list));
-    *m->list = *list;
-    post(p, m);
-}
-
-static const struct links_ops links_ops = {on_frame, on_up, on_down, on_learned, on_self};
-
-void peering_drop_mail(struct core_mail *take_mail)
-{
-    struct peer_mail *m = CONTAINER_OF(take_mail, struct peer_mail, mail);
-    buf_unref(m->bytes);
-    mem_free(m->list);
-    mem_free(m);
-}
 
 /* ---------------------------------------------------------------- what membership wants */
 
@@ -136,13 +35,13 @@ static void set_links(void *self, const struct membership_link *list, size_t cou
         members[i] = (struct link_member){
             .slot = list[i].slot,
             .host = list[i].host,
-            .port = (uint16_t)(list[i].port + PEER_PORT_OFFSET),
+            .port = (uint16_t)(list[i].port + PEERING_PORT_OFFSET),
             .port_second =
                 p->no_second_port ? 0 : (uint16_t)(list[i].port + PEER_PORT_SECOND_OFFSET),
             .pin = list[i].pin,
         };
     }
-    links_set_members(p->links, members, count);
+    p->net.ops->set_members(p->net.self, members, count);
 }
 
 static void send_hello(void *self, unsigned slot, struct buf *take_hello)
@@ -150,7 +49,7 @@ static void send_hello(void *self, unsigned slot, struct buf *take_hello)
     struct peering *p = self;
     struct body body = {0};
     body_add_buf(&body, take_hello);
-    (void)!links_send(p->links, slot, PEER_HELLO, &body); /* another follows */
+    (void)!p->net.ops->send(p->net.self, slot, PEER_HELLO, &body); /* another follows */
 }
 
 static int save_run(struct db_job *job, struct db *db, struct fail *fail)
@@ -267,15 +166,19 @@ static int create_membership(struct peering *p, const struct peering_options *o,
 {
     struct pins pins = {0};
     bool is_there = false;
-    uint8_t seed[SEED_BYTES];
+    uint8_t seed[PEERING_SEED_BYTES];
     char name[PATH_BYTES];
     int err = pins_read(o->dir, &pins, &is_there, fail);
     if (err) {
         return err;
     }
-    rand_bytes(seed, sizeof(seed));
+    if (o->seed) {
+        memcpy(seed, o->seed, sizeof(seed));
+    } else {
+        rand_bytes(seed, sizeof(seed));
+    }
     snprintf(name, sizeof(name), "%s/" PINS_NAME, o->dir);
-    p->has_log = has_log(o->dir);
+    p->has_log = p->core->disk ? consensus_played_is_begun(p->core->disk) : has_log(o->dir);
     p->wants_log = p->has_log;
     struct membership_options options = {
         .id = &p->identity.id,
@@ -297,16 +200,26 @@ static int create_membership(struct peering *p, const struct peering_options *o,
     return err;
 }
 
+static int open_identity(struct peering *p, const struct peering_options *o, bool *ret_is_new,
+                         struct fail *fail)
+{
+    if (o->id) {
+        p->identity.id = *o->id;
+        return 0;
+    }
+    return identity_open(o->dir, &p->identity, ret_is_new, fail);
+}
+
 int peering_create(const struct peering_options *options, struct core *core, struct peering **ret,
                    struct fail *fail)
 {
     struct peering *p = mem_zalloc(1, sizeof(*p));
-    struct now now = clock_now();
+    struct now now = core->now;
     bool is_new = false;
     p->core = core;
     p->dir = options->dir;
     p->no_second_port = options->no_second_port;
-    int err = identity_open(options->dir, &p->identity, &is_new, fail);
+    int err = open_identity(p, options, &is_new, fail);
     if (err) {
         goto out;
     }
@@ -317,14 +230,7 @@ int peering_create(const struct peering_options *options, struct core *core, str
     watch_init(&p->watch, p->number, PEERING_OWNER_GRACE_MS);
     p->proposals = proposals_create(p->number, p->epoch, &peering_proposals_ops, p);
     peering_begin_epoch(p, now);
-    struct links_options links = {
-        .identity = &p->identity,
-        .bind = options->bind,
-        .port = (uint16_t)(options->port + PEER_PORT_OFFSET),
-        .ops = &links_ops,
-        .self = p,
-    };
-    err = links_create(&links, &p->links, fail);
+    err = peering_create_net(p, options, fail);
     if (!err) {
         err = create_membership(p, options, now, fail);
     }
@@ -346,7 +252,9 @@ void peering_destroy(struct peering *p)
     if (!p) {
         return;
     }
-    links_destroy(p->links);
+    if (p->net.ops) {
+        p->net.ops->destroy(p->net.self);
+    }
     membership_destroy(p->membership);
     proposals_destroy(p->proposals);
     identity_close(&p->identity);
@@ -355,7 +263,7 @@ void peering_destroy(struct peering *p)
 
 int peering_start(struct peering *p, struct fail *fail)
 {
-    int err = links_start(p->links, fail);
+    int err = p->net.ops->start(p->net.self, fail);
     p->is_started = err == 0;
     return err;
 }
@@ -363,14 +271,14 @@ int peering_start(struct peering *p, struct fail *fail)
 void peering_stop(struct peering *p)
 {
     if (p && p->is_started) {
-        links_stop(p->links, LINKS_STOP_MS);
+        p->net.ops->stop(p->net.self, LINKS_STOP_MS);
         p->is_started = false;
     }
 }
 
 struct door_way *peering_way(struct peering *p)
 {
-    return links_way(p->links);
+    return p->net.ops->way(p->net.self);
 }
 
 uint64_t peering_number(const struct peering *p)
@@ -548,13 +456,13 @@ void peering_perform(struct peering *p, struct effect *e)
 {
     int slot = peering_slot_to(p, e->u.peer.node);
     if (slot >= 0) {
-        (void)!links_send(p->links, (unsigned)slot, e->u.peer.kind, &e->u.peer.body);
+        (void)!p->net.ops->send(p->net.self, (unsigned)slot, e->u.peer.kind, &e->u.peer.body);
     }
 }
 
 size_t peering_addresses(const struct peering *p, char (*ret)[LINK_IP_MAX], size_t max)
 {
-    return links_addresses(p->links, ret, max);
+    return p->net.ops->addresses(p->net.self, ret, max);
 }
 
 const struct membership *peering_membership(const struct peering *p)
@@ -564,5 +472,5 @@ const struct membership *peering_membership(const struct peering *p)
 
 const struct links_counters *peering_counters(const struct peering *p)
 {
-    return links_counters(p->links);
+    return p->net.ops->counters(p->net.self);
 }

@@ -17,12 +17,13 @@
 #include "cluster/owners.h"
 #include "cluster/proposals.h"
 #include "consensus/consensus.h"
-#include "rpc/links.h"
+#include "node/peer_net.h"
 
 /* How long an owner may be silent before the leader gives its publications up. */
 #define PEERING_OWNER_GRACE_MS 15000
 /* Nobody leads for so long: writes that cannot wait are refused. */
 #define PEERING_LEADERLESS_MS 2000
+#define PEERING_SEED_BYTES 32
 
 struct core;
 struct core_mail;
@@ -37,6 +38,10 @@ struct peering_options {
     enum membership_repin repin;
     bool is_forced;
     bool no_second_port; /* nobody serves main + 1000: a core without edges */
+    /* For simulation; all NULL in a node. */
+    const struct peer_net_maker *net; /* the way to the others; NULL: rpc/links */
+    const struct node_id *id;         /* who this node is; NULL: DIR's identity */
+    const uint8_t *seed;              /* PEERING_SEED_BYTES; NULL: of the system's randomness */
 };
 
 struct peering;

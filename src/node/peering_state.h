@@ -12,6 +12,23 @@
 #include "node/core_state.h"
 #include "node/peering.h"
 
+#define PEERING_PORT_OFFSET 1001
+#define PEERING_WHY_MAX 256
+
+enum peer_event { EVENT_FRAME, EVENT_UP, EVENT_DOWN, EVENT_LEARNED, EVENT_SELF, EVENT_LIST };
+
+/* What a callback of links tells the core. */
+struct peer_mail {
+    struct core_mail mail;
+    enum peer_event event;
+    unsigned slot;
+    unsigned kind;
+    struct node_id id;
+    struct buf *bytes;
+    struct member_list *list; /* EVENT_LIST */
+    char why[PEERING_WHY_MAX];
+};
+
 /* Writing DIR/peers, on a db thread. */
 struct save {
     struct db_job job;
@@ -25,7 +42,7 @@ struct peering {
     const char *dir;
     struct identity identity;
     uint64_t number;
-    struct links *links;
+    struct peer_net net;
     bool slot_up[LINKS_MEMBERS_MAX];
     uint64_t slot_number[LINKS_MEMBERS_MAX]; /* who was there last; 0: nobody yet */
     struct membership *membership;
@@ -55,6 +72,10 @@ struct peering {
     bool leads;
     bool has_given_up; /* since then */
 };
+
+/* Make the way to the others (peering_links.c). */
+MUST_USE int peering_create_net(struct peering *p, const struct peering_options *options,
+                                struct fail *fail);
 
 /* What proposals do with an operation. */
 extern const struct proposals_ops peering_proposals_ops;

@@ -24,6 +24,7 @@ struct tables {
     struct table_writer *writer;
     uint64_t index;
     unsigned writer_cache_kb;
+    bool is_played;
     char path[PATH_BYTES];
 };
 
@@ -35,6 +36,7 @@ static int open_again(void *self, bool is_writer, struct db **ret_db, struct fai
         .must_exist = true,
         .is_reader = !is_writer,
         .cache_kb = is_writer ? t->writer_cache_kb : READER_CACHE_KB,
+        .no_sync = t->is_played,
     };
     return db_sqlite_open(t->path, &options, ret_db, fail);
 }
@@ -58,7 +60,8 @@ static int open_first(struct tables *t, struct fail *fail)
 {
     static const struct migration_set *const sets[] = {&migrate_store, &migrate_namespace,
                                                        &migrate_config};
-    int err = db_sqlite_open(t->path, NULL, &t->loading, fail);
+    const struct db_sqlite_options options = {.no_sync = t->is_played};
+    int err = db_sqlite_open(t->path, &options, &t->loading, fail);
     if (err) {
         return err;
     }
@@ -78,6 +81,7 @@ int tables_create(const struct tables_options *options, struct tables **ret, str
     t->wake = options->wake;
     t->wake_self = options->self;
     t->writer_cache_kb = cache_of(options->memory_bytes);
+    t->is_played = options->is_played;
     int err = 0;
     if ((size_t)snprintf(t->path, sizeof(t->path), "%s/" TABLES_FILE, options->dir) >=
         sizeof(t->path)) {
@@ -94,6 +98,7 @@ int tables_create(const struct tables_options *options, struct tables **ret, str
         .wake = wake,
         .self = t,
         .readers = TABLES_READERS,
+        .is_stepped = options->is_played,
     };
     err = db_worker_create(&worker, &t->worker, fail);
     if (err) {

@@ -7,6 +7,7 @@
 #ifndef NACRE_NODE_TABLES_H
 #define NACRE_NODE_TABLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "store/table_writer.h"
@@ -21,6 +22,7 @@ struct tables_options {
     void (*wake)(void *self);
     void (*on_fatal)(void *self, const struct fail *why);
     void *self;
+    bool is_played; /* simulation: no threads (db_worker.h, stepped), and no waiting for the disk */
 };
 
 struct tables;
