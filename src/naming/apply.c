@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "naming/beat.h"
+#include "naming/naming_digest.h"
 #include "naming/naming_op.h"
 #include "naming/overlay.h"
 
@@ -17,8 +18,10 @@ static void touch(struct service *s, const struct naming_op *op, struct changes 
     if (s->touched) {
         return;
     }
+    *s->digest -= naming_piece_head(s);
     s->revision++;
     s->updated_ms = op->time_ms;
+    *s->digest += naming_piece_head(s);
     s->touched = true;
     s->touched_next = changes->touched;
     changes->touched = s;
@@ -28,6 +31,9 @@ static void touch(struct service *s, const struct naming_op *op, struct changes 
 static struct removal *removal_next(struct service *s)
 {
     unsigned count = s->removals_count++;
+    if (count >= SERVICE_REMOVALS_KEPT) {
+        *s->digest -= naming_piece_removal(s, count - SERVICE_REMOVALS_KEPT);
+    }
     bool is_full = (count & (count - 1)) == 0; /* 0, 1, 2, 4, 8: the sizes it grows through */
     if (is_full && count < SERVICE_REMOVALS_KEPT) {
         s->removals = mem_realloc(s->removals, count ? 2 * count : 1, sizeof(*s->removals));
@@ -39,11 +45,13 @@ static struct removal *removal_next(struct service *s)
 static void remember(struct service *s, const struct instance *i, enum removal_reason reason,
                      int64_t time_ms)
 {
+    *s->digest -= naming_piece_head(s);
     struct removal *r = removal_next(s);
     *r = (struct removal){.time_ms = time_ms, .reason = reason};
     (void)snprintf(r->what, sizeof(r->what), "%.*s:%u#%.*s", SPAN_ARG(i->ip), (unsigned)i->port,
                    SPAN_ARG(i->cluster));
     (void)snprintf(r->client, sizeof(r->client), "%.*s", SPAN_ARG(i->client));
+    *s->digest += naming_piece_head(s) + naming_piece_removal(s, s->removals_count - 1);
 }
 
 static void removed(struct service *s, struct instance *i, enum removal_reason reason,
@@ -74,16 +82,16 @@ static void shown_remove(struct service *s, struct entry *e)
 {
     struct entry *last = s->shown[--s->shown_count];
     s->shown[e->shown_at] = last;
-    last->shown_at = e->shown_at;
-    e->shown_at = ENTRY_HIDDEN;
+    entry_set_place(last, e->shown_at);
+    entry_set_place(e, ENTRY_HIDDEN);
     s->healthy_count -= e->effective->healthy;
 }
 
 /* to is shown where from was. */
 static void shown_hand_over(struct service *s, struct entry *from, struct entry *to)
 {
-    to->shown_at = from->shown_at;
-    from->shown_at = ENTRY_HIDDEN;
+    entry_set_place(to, from->shown_at);
+    entry_set_place(from, ENTRY_HIDDEN);
     s->shown[to->shown_at] = to;
     s->healthy_count += to->effective->healthy;
     s->healthy_count -= from->effective->healthy;
@@ -116,9 +124,7 @@ static void chain_push(struct service *s, struct entry *e)
         was->key_newer = e;
     }
     slot->newest = e;
-    if (slot->overlay) {
-        slot->overlay->unused_since_ms = 0;
-    }
+    overlay_set_unused(s, slot, 0);
     if (was) {
         shown_hand_over(s, was, e);
         return;
@@ -136,6 +142,7 @@ static struct entry *entry_create(struct publication *p, struct instance_slot *s
     e->published = take_published;
     e->effective = instance_ref(take_published);
     e->shown_at = ENTRY_HIDDEN;
+    *p->service->digest += naming_piece_entry(e);
     return e;
 }
 
@@ -154,9 +161,10 @@ static void entry_remove(struct naming *n, struct entry *e, enum removal_reason 
         removed(s, e->published, reason, op, changes);
     }
     chain_unlink(e);
-    if (!slot->newest && slot->overlay) {
-        slot->overlay->unused_since_ms = op->time_ms;
+    if (!slot->newest) {
+        overlay_set_unused(s, slot, op->time_ms);
     }
+    *s->digest -= naming_piece_entry(e);
     instance_slot_release(s, slot);
     instance_unref(e->published);
     instance_unref(e->effective);
@@ -164,13 +172,9 @@ static void entry_remove(struct naming *n, struct entry *e, enum removal_reason 
     n->instance_count--;
 }
 
-static struct publication *publication_obtain(struct client *c, struct service *s)
+static struct publication *publication_create(struct client *c, struct service *s)
 {
-    struct publication *p = publication_find(c, s);
-    if (p) {
-        return p;
-    }
-    p = mem_zalloc(1, sizeof(*p));
+    struct publication *p = mem_zalloc(1, sizeof(*p));
     p->client = c;
     p->service = s;
     HASH_ADD(hh, c->publications, service, sizeof(p->service), p);
@@ -184,6 +188,25 @@ static struct publication *publication_obtain(struct client *c, struct service *
     return p;
 }
 
+/* The client's publication, new or as it was, is what op says; its entries follow. */
+static struct publication *publication_put(struct naming *n, struct client *c, struct service *s,
+                                           const struct naming_op *op)
+{
+    n->digest -= naming_piece_client(c);
+    struct publication *p = publication_find(c, s);
+    if (p) {
+        n->digest -= naming_piece_publication(p);
+    } else {
+        p = publication_create(c, s);
+    }
+    c->owner = c->kind == CLIENT_PERSISTENT ? 0 : op->owner;
+    c->updated_ms = op->time_ms;
+    p->batch = op->batch;
+    p->time_ms = op->time_ms;
+    n->digest += naming_piece_client(c) + naming_piece_publication(p);
+    return p;
+}
+
 /* Who was hidden all along leaves the list as it is: after a restart clients register through new
  * connections, and when the old ones end nobody is pushed. */
 static void publication_remove(struct naming *n, struct publication *p, enum removal_reason reason,
@@ -192,6 +215,7 @@ static void publication_remove(struct naming *n, struct publication *p, enum rem
     struct service *s = p->service;
     struct client *c = p->client;
     bool shown = false;
+    n->digest -= naming_piece_client(c) + naming_piece_publication(p);
     while (p->entries) {
         struct entry *e = p->entries;
         p->entries = e->next;
@@ -203,6 +227,7 @@ static void publication_remove(struct naming *n, struct publication *p, enum rem
     c->publication_count--;
     c->updated_ms = op->time_ms;
     c->owner = c->publication_count > 0 ? c->owner : 0;
+    n->digest += naming_piece_client(c);
     if (p->service_prev) {
         p->service_prev->service_next = p->service_next;
     } else {
@@ -248,8 +273,7 @@ static void publish_one(struct naming *n, struct publication *p, const struct in
         slot->mine = e;
         chain_push(s, e);
     } else {
-        instance_unref(e->published);
-        e->published = published;
+        entry_set_published(e, published);
         if (slot->newest == e) {
             entry_settle(s, e);
         } else {
@@ -290,7 +314,9 @@ static int apply_publish(struct naming *n, const struct naming_op *op, struct ch
             return refuse_kind(s, op, fail);
         }
         /* DIFF(kind-change): nothing is published, so the kind is free again. */
+        n->digest -= naming_piece_head(s);
         s->ephemeral = op->ephemeral;
+        n->digest += naming_piece_head(s);
     }
     if (!s->exists) {
         service_set_exists(n, s, op->ephemeral);
@@ -299,11 +325,7 @@ static int apply_publish(struct naming *n, const struct naming_op *op, struct ch
     struct client *c = client_obtain(n, op->client, op->client_kind);
     changes->client = c;
     changes->moved = c->owner != op->owner || c->publication_count == 0;
-    c->owner = c->kind == CLIENT_PERSISTENT ? 0 : op->owner;
-    c->updated_ms = op->time_ms;
-    struct publication *p = publication_obtain(c, s);
-    p->batch = op->batch;
-    p->time_ms = op->time_ms;
+    struct publication *p = publication_put(n, c, s, op);
     for (struct entry *e = p->entries; e; e = e->next) {
         e->slot->mine = e;
     }
@@ -398,8 +420,7 @@ static void set_health(struct service *s, struct entry *e, bool healthy)
     struct instance_data d = instance_as_data(e->published);
     d.healthy = healthy;
     struct instance *changed = instance_create(&d, s->grouped, e->published->client);
-    instance_unref(e->published);
-    e->published = changed;
+    entry_set_published(e, changed);
     if (e->shown_at != ENTRY_HIDDEN) {
         entry_settle(s, e);
         return;
@@ -479,6 +500,7 @@ static int apply_service_put(struct naming *n, const struct naming_op *op, struc
         service_set_exists(n, s, op->ephemeral);
         changes->created = s;
     }
+    n->digest -= naming_piece_record(s);
     s->has_record = true;
     s->protect_threshold = op->protect_threshold;
     mem_free(s->metadata);
@@ -487,6 +509,7 @@ static int apply_service_put(struct naming *n, const struct naming_op *op, struc
     mem_free(s->selector);
     s->selector =
         span_empty(op->selector) ? NULL : mem_strndup(op->selector.data, op->selector.len);
+    n->digest += naming_piece_record(s);
     touch(s, op, changes);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/json_out.h"
 #include "base/mem.h"
+#include "naming/naming_digest.h"
 
 /* Room for what is not the instance's own text; more is found when it is needed. */
 #define INSTANCE_JSON_HINT 512
@@ -135,6 +136,7 @@ struct instance *instance_create(const struct instance_data *data, struct span g
     i->metadata_count = data->metadata_count;
     i->json = keep(&at, json);
     i->healthy_off = healthy_off;
+    i->digest = naming_piece_instance(i);
     json_close(&j);
     return i;
 }

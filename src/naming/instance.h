@@ -60,6 +60,7 @@ struct instance {
     size_t metadata_count;
     struct span json;   /* one host object of ServiceInfo.hosts */
     size_t healthy_off; /* where true or false of "healthy" begins in json */
+    uint64_t digest;    /* naming_piece_instance */
 };
 
 /* Encode data as the instance of service grouped ("group@@name"), published by client; one

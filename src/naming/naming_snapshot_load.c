@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "naming/naming_digest.h"
 #include "naming/naming_op.h"
 #include "naming/naming_pack.h"
 #include "naming/naming_snapshot.h"
@@ -533,6 +534,7 @@ int naming_snapshot_load(struct naming *n, const struct byte_source *source, str
     naming_forget(n);
     int err = load_messages(&l);
     if (!err) {
+        n->digest = naming_digest_count(n);
         drop_services(n, now);
         restore_review(n, now);
     }

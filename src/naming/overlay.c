@@ -5,6 +5,7 @@
 
 #include "api/v2_codes.h"
 #include "base/mem.h"
+#include "naming/naming_digest.h"
 
 /* Published pairs with the overlay's put over them. */
 static size_t merge_metadata(const struct instance *i, const struct overlay *o,
@@ -162,6 +163,7 @@ int overlay_put(struct service *s, const struct naming_op *op, struct instance_s
         instance_slot_release(s, slot);
         return err;
     }
+    *s->digest -= naming_piece_overlay(s, slot);
     if (!slot->overlay) {
         slot->overlay = mem_zalloc(1, sizeof(*slot->overlay));
         s->overlay_count++;
@@ -181,6 +183,7 @@ int overlay_put(struct service *s, const struct naming_op *op, struct instance_s
         o->enabled = op->enabled;
     }
     o->unused_since_ms = slot->newest ? 0 : op->time_ms;
+    *s->digest += naming_piece_overlay(s, slot);
     *ret_slot = slot;
     return 0;
 }
@@ -194,6 +197,7 @@ void overlay_drop(struct service *s, const struct naming_op *op)
     if (op->seen_ms != 0 && op->seen_ms != slot->overlay->unused_since_ms) {
         return;
     }
+    *s->digest -= naming_piece_overlay(s, slot);
     mem_free(slot->overlay->metadata);
     mem_free(slot->overlay);
     slot->overlay = NULL;

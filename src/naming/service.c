@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "naming/beat.h"
+#include "naming/naming_digest.h"
 #include "naming/push.h"
 #include "naming/state.h"
 
@@ -54,6 +55,8 @@ struct service *service_obtain(struct naming *n, const struct service_name *name
     name_own(s, name);
     s->key = mem_strndup(key.data, key.len);
     s->key_len = key.len;
+    s->key_digest = naming_piece_key(s);
+    s->digest = &n->digest;
     HASH_ADD_KEYPTR(hh, n->services, s->key, s->key_len, s);
     return s;
 }
@@ -195,6 +198,7 @@ void service_set_exists(struct naming *n, struct service *s, bool ephemeral)
     s->exists = true;
     s->ephemeral = ephemeral;
     s->stale = true;
+    n->digest += naming_piece_service(s);
     n->service_count++;
     group_add(n, s);
 }
@@ -205,6 +209,7 @@ static void service_forget(struct naming *n, struct service *s)
     ASSERT(s->exists);
     ASSERT(s->publication_count == 0);
     ASSERT(s->shown_count == 0);
+    n->digest -= naming_piece_service(s);
     s->exists = false;
     s->ephemeral = false;
     n->service_count--;
@@ -232,7 +237,7 @@ void service_show(struct service *s, struct entry *e)
         s->shown_cap = s->shown_cap ? s->shown_cap * 2 : 4;
         s->shown = mem_realloc(s->shown, s->shown_cap, sizeof(struct entry *));
     }
-    e->shown_at = s->shown_count;
+    entry_set_place(e, s->shown_count);
     s->shown[s->shown_count++] = e;
     s->healthy_count += e->effective->healthy;
 }
@@ -398,6 +403,7 @@ void naming_forget(struct naming *n)
             service_forget(n, s);
         }
     }
+    n->digest = 0; /* what was published went without a word */
 }
 
 void naming_clear(struct naming *n)
@@ -414,6 +420,7 @@ void naming_clear(struct naming *n)
         bool freed = service_release(n, s);
         ASSERT(freed);
     }
+    n->digest = 0;
 }
 
 static size_t check_publications(const struct service *s)
@@ -579,4 +586,5 @@ void naming_check(const struct naming *n)
     ASSERT(entries == n->instance_count);
     ASSERT(publications == check_clients(n));
     ASSERT(subscribers == n->subscription_count);
+    ASSERT(n->digest == naming_digest_count(n));
 }

@@ -130,6 +130,8 @@ struct service {
     UT_hash_handle hh;        /* in naming->services, by view key */
     size_t key_len;
     char *key;
+    uint64_t key_digest; /* naming_piece_key */
+    uint64_t *digest;    /* the registry's, for its pieces */
     /* this node's own */
     bool stale;   /* the view has no current value */
     bool touched; /* in the current changes list */
@@ -199,6 +201,7 @@ struct naming {
     size_t instance_count; /* entries of all publications, hidden ones too */
     size_t subscription_count;
     size_t client_counts[4];  /* clients by enum client_kind */
+    uint64_t digest;          /* naming_digest.h */
     struct service *clean_at; /* cleaner's cursor; moved on when its service is freed */
     uint64_t clean_next_ms;
     struct deadlines pushes; /* push.h */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "naming/naming_digest.h"
 #include "naming/push.h"
 #include "naming_bed.h"
 
@@ -131,6 +132,7 @@ static int apply(struct model *m, struct naming_op *op)
     assert_int_equal(m->twin.removed, m->bed.removed);
     assert_int_equal(m->twin.touched, m->bed.touched);
     assert_int_equal(m->bed.removed, m->removed);
+    assert_true(naming_digest(m->bed.naming) == naming_digest(m->twin.naming));
     arena_close(&arena);
     buf_unref(packed);
     return err;
