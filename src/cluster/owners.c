@@ -3,7 +3,11 @@
 #include <endian.h>
 #include <string.h>
 
+#include "base/digest.h"
+
 #define WORDS 4 /* of an owner as bytes */
+/* Stands in the digest of all nodes. */
+#define PIECE_OWNER 301
 
 /* Where id is or would be. */
 static size_t place_of(const struct owners *o, uint64_t id)
@@ -81,6 +85,17 @@ void owners_forget(struct owners *o, uint64_t id)
         o->count--;
         memmove(&o->list[at], &o->list[at + 1], (o->count - at) * sizeof(o->list[0]));
     }
+}
+
+uint64_t owners_digest(const struct owners *o)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        const struct owner *owner = &o->list[i];
+        uint64_t d = digest_number(digest_number(PIECE_OWNER, owner->id), owner->epoch);
+        sum += digest_number(digest_number(d, owner->last_seq), owner->is_expired);
+    }
+    return sum;
 }
 
 int owners_save(const struct owners *o, const struct byte_sink *sink, struct fail *fail)

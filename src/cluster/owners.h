@@ -60,6 +60,9 @@ void owners_forget(struct owners *o, uint64_t id);
 /* NULL when unknown. */
 const struct owner *owners_find(const struct owners *o, uint64_t id);
 
+/* The same on all nodes that have the same table (base/digest.h). */
+uint64_t owners_digest(const struct owners *o);
+
 /* The table as bytes, and back (E_PARSE: damaged). */
 MUST_USE int owners_save(const struct owners *o, const struct byte_sink *sink, struct fail *fail);
 MUST_USE int owners_load(struct owners *o, const struct byte_source *source, struct fail *fail);

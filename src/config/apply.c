@@ -164,7 +164,7 @@ static void set_version(const struct applying *a, struct item *i, const struct c
 {
     struct config_value *value = NULL;
     if (span_empty(p->gray_name)) {
-        i->id = id;
+        item_set_id(a->c, i, id);
         value = config_value_with_formal(i->value, version);
     } else {
         struct config_gray gray = {

@@ -142,7 +142,7 @@ static void set_version(struct loading *l, const struct repo_version *v, struct 
 {
     struct config_value *value = NULL;
     if (span_empty(v->gray_name)) {
-        i->id = v->id;
+        item_set_id(l->c, i, v->id);
         value = config_value_with_formal(i->value, version);
     } else {
         struct config_gray gray = {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "config/cache.h"
+#include "config/config_digest.h"
 
 static struct item *find_text(const struct config *c, struct span text)
 {
@@ -137,6 +138,13 @@ static bool is_used(const struct config_value *v)
     return atomic_load_explicit(&v->used, memory_order_relaxed);
 }
 
+void item_set_id(struct config *c, struct item *i, uint64_t id)
+{
+    c->digest -= config_piece(i);
+    i->id = id;
+    c->digest += config_piece(i);
+}
+
 void item_set_value(struct config *c, struct item *i, struct config_value *take_value,
                     struct now now)
 {
@@ -147,7 +155,9 @@ void item_set_value(struct config *c, struct item *i, struct config_value *take_
     if (old && take_value && is_used(old)) {
         atomic_store_explicit(&take_value->used, true, memory_order_relaxed);
     }
+    c->digest -= config_piece(i);
     i->value = take_value;
+    c->digest += config_piece(i);
     cache_follow(c, i, bytes_before, value_bytes(take_value));
     struct span key = span_of(i->text, i->text_len);
     if (take_value) {
@@ -245,4 +255,5 @@ void config_check(const struct config *c)
     ASSERT(sums.in_ring == c->cache_count);
     ASSERT(check_ring(c) == c->cache_count);
     check_counts(c);
+    ASSERT(c->digest == config_digest_count(c));
 }

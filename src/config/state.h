@@ -75,6 +75,7 @@ struct config {
     size_t formal_count, gray_count;
     uint64_t last_id;  /* last config id given */
     uint64_t last_nid; /* last history id given */
+    uint64_t digest;   /* config_digest.h */
     /* this node's own */
     struct item *cache_hand;   /* cache.h */
     size_t cache_count;        /* items in the ring */
@@ -112,8 +113,11 @@ struct item *item_obtain(struct config *c, const struct config_key *k);
  * when freed. */
 bool item_release(struct config *c, struct item *i);
 
-/* The item's value is now value (takes the reference; NULL: none): counts, content bytes, the ring
- * and the view follow. */
+/* Its formal version has this id from now on; 0: none. The digest follows. */
+void item_set_id(struct config *c, struct item *i, uint64_t id);
+
+/* The item's value is now value (takes the reference; NULL: none): counts, content bytes, the ring,
+ * the digest and the view follow. */
 void item_set_value(struct config *c, struct item *i, struct config_value *take_value,
                     struct now now);
 

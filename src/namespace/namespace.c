@@ -3,6 +3,7 @@
 #include "api/dispatch.h"
 #include "api/v2_codes.h"
 #include "base/assert.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "namespace/namespace_http.h"
@@ -16,7 +17,11 @@ struct namespaces {
     struct namespace_info *list; /* by id; each owns its texts (owned_by) */
     size_t count;
     size_t cap;
+    uint64_t digest; /* the sum of the pieces of list */
 };
+
+/* Stands in the digest of all nodes. */
+#define PIECE_NAMESPACE 201
 
 struct namespaces *namespace_create(const struct namespace_options *options,
                                     struct table_writer *tables)
@@ -91,6 +96,14 @@ static struct namespace_info *find(const struct namespaces *n, struct span id)
     return at < n->count && span_eq(n->list[at].id, id) ? &n->list[at] : NULL;
 }
 
+/* A description that is empty differs from none: the tables keep that, too. */
+static uint64_t piece(const struct namespace_info *info)
+{
+    uint64_t d = digest_bytes(digest_bytes(PIECE_NAMESPACE, info->id), info->name);
+    d = digest_bytes(digest_number(d, info->desc.data != NULL), info->desc);
+    return digest_number(digest_number(d, (uint64_t)info->created_ms), (uint64_t)info->modified_ms);
+}
+
 static void insert(struct namespaces *n, const struct namespace_info *info)
 {
     if (n->count == n->cap) {
@@ -100,6 +113,7 @@ static void insert(struct namespaces *n, const struct namespace_info *info)
     size_t at = place_of(n, info->id);
     memmove(&n->list[at + 1], &n->list[at], (n->count - at) * sizeof *n->list);
     n->list[at] = texts_copy(info);
+    n->digest += piece(&n->list[at]);
     n->count++;
 }
 
@@ -148,6 +162,7 @@ static void apply_update(struct namespaces *n, const struct namespace_op *op)
                                   .created_ms = old->created_ms,
                                   .modified_ms = op->time_ms};
     struct namespace_info copy = texts_copy(&info);
+    n->digest += piece(&copy) - piece(old);
     texts_free(old);
     *old = copy;
     namespace_repo_put(n->tables, &info, false);
@@ -159,6 +174,7 @@ static void apply_remove(struct namespaces *n, const struct namespace_op *op)
     if (!old) {
         return;
     }
+    n->digest -= piece(old);
     texts_free(old);
     size_t at = (size_t)(old - n->list);
     memmove(old, old + 1, (n->count - at - 1) * sizeof *old);
@@ -235,6 +251,11 @@ const struct namespace_info *namespace_at(const struct namespaces *n, size_t at)
 {
     ASSERT(at < n->count);
     return &n->list[at];
+}
+
+uint64_t namespace_digest(const struct namespaces *n)
+{
+    return n->digest;
 }
 
 size_t namespace_configs(const struct namespaces *n, struct span id)

@@ -84,6 +84,9 @@ const struct namespace_info *namespace_find(const struct namespaces *n, struct s
 size_t namespace_count(const struct namespaces *n);
 const struct namespace_info *namespace_at(const struct namespaces *n, size_t at);
 
+/* The same on all nodes that have the same list (base/digest.h). */
+uint64_t namespace_digest(const struct namespaces *n);
+
 /* Configs in it, for people; "" is the default one. */
 size_t namespace_configs(const struct namespaces *n, struct span id);
 

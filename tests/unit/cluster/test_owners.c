@@ -140,6 +140,28 @@ static void test_save__comes_back_and_damage_is_refused(void **state)
     assert_int_equal(again.count, 2); /* untouched */
 }
 
+static void test_digest__follows_every_field(void **state)
+{
+    (void)state;
+    struct owners o = {0};
+    struct owners other = {0};
+    uint64_t empty = owners_digest(&o);
+    assert_true(owners_up(&o, 7, 5));
+    assert_true(owners_up(&other, 7, 5));
+    assert_true(owners_digest(&o) == owners_digest(&other));
+    assert_true(owners_digest(&o) != empty);
+    assert_int_equal(owners_take(&o, 7, 5, 0, 1), OWNERS_TAKE);
+    assert_true(owners_digest(&o) != owners_digest(&other));
+    assert_int_equal(owners_take(&other, 7, 5, 0, 1), OWNERS_TAKE);
+    assert_true(owners_digest(&o) == owners_digest(&other));
+    assert_true(owners_expire(&o, 7, 5));
+    assert_true(owners_digest(&o) != owners_digest(&other));
+    assert_true(owners_up(&o, 7, 6));
+    assert_true(owners_digest(&o) != owners_digest(&other));
+    owners_forget(&o, 7);
+    assert_true(owners_digest(&o) == empty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_expire__only_the_present_life),
         cmocka_unit_test(test_table__is_bounded_and_sorted),
         cmocka_unit_test(test_save__comes_back_and_damage_is_refused),
+        cmocka_unit_test(test_digest__follows_every_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

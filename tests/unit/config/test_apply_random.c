@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "config/config_digest.h"
 #include "config_harness.h"
 
 #define IDS 6
@@ -317,6 +318,7 @@ static void run(uint64_t seed)
         }
         expect_node(&m, &m.alone);
         expect_node(&m, &m.harried);
+        assert_true(config_digest(m.alone.config) == config_digest(m.harried.config));
     }
     expect_tables(&m);
     cstory_restart(&m.alone, NULL);

@@ -54,10 +54,10 @@ static void set(struct item *i, const char *content)
             .length = (uint32_t)bytes->len, .md5 = md5, .modified_ms = 1, .content = bytes};
         v = config_version_create(&parts);
         buf_unref(bytes);
-        i->id = i->id ? i->id : ++id;
+        item_set_id(c, i, i->id ? i->id : ++id);
         c->last_id = id;
     } else {
-        i->id = 0;
+        item_set_id(c, i, 0);
     }
     item_set_value(c, i, config_value_with_formal(i->value, v), now);
     config_version_unref(v);

@@ -76,9 +76,41 @@ static void test_operations__change_the_list_and_the_tables(void **state)
     update(&b, "b", "other", "");
     expect_two(&b);
     bed_flush(&b);
+    uint64_t digest = namespace_digest(b.namespaces);
     bed_reopen(&b);
     expect_two(&b);
+    assert_true(namespace_digest(b.namespaces) == digest);
     create(&b, "c", "again", "d"); /* its place is free */
+    bed_flush(&b);
+    bed_end(&b);
+}
+
+static void test_digest__every_field_counts_and_a_removal_takes_it_back(void **state)
+{
+    (void)state;
+    struct namespace_bed b;
+    bed_begin(&b);
+    uint64_t seen[6] = {namespace_digest(b.namespaces)};
+    create(&b, "a", "first", NULL);
+    seen[1] = namespace_digest(b.namespaces);
+    update(&b, "a", "other", NULL);
+    seen[2] = namespace_digest(b.namespaces);
+    update(&b, "a", "other", "");
+    seen[3] = namespace_digest(b.namespaces);
+    b.now.wall_ms += 5;
+    update(&b, "a", "other", "");
+    seen[4] = namespace_digest(b.namespaces);
+    create(&b, "b", "other", "");
+    seen[5] = namespace_digest(b.namespaces);
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+        for (size_t k = 0; k < i; k++) {
+            assert_true(seen[i] != seen[k]);
+        }
+    }
+    removal(&b, "b");
+    assert_true(namespace_digest(b.namespaces) == seen[4]);
+    removal(&b, "a");
+    assert_true(namespace_digest(b.namespaces) == seen[0]);
     bed_flush(&b);
     bed_end(&b);
 }
@@ -187,6 +219,7 @@ int main(void)
     thread_become(THREAD_CORE, "core");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_operations__change_the_list_and_the_tables),
+        cmocka_unit_test(test_digest__every_field_counts_and_a_removal_takes_it_back),
         cmocka_unit_test(test_create__exists__changes_nothing),
         cmocka_unit_test(test_unknown__changes_nothing),
         cmocka_unit_test(test_exists__default_one__in_all_spellings),
