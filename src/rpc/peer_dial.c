@@ -65,6 +65,8 @@ static grpc_channel *make_channel(struct links *l, struct peer_check *check, con
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
         int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
+        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0), /* a ping beside nearly every heartbeat */
+        int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LINK_WINDOW_BYTES),
         int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
     };
     grpc_channel_args args = {0};

@@ -391,6 +391,8 @@ static grpc_server *create_server(struct door_way *way)
         int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, LINK_PING_MS / 2),
         int_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0), /* a ping beside nearly every heartbeat */
+        int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LINK_WINDOW_BYTES),
         quota_arg,
         int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0), /* stands in for the way */
     };
