@@ -52,32 +52,12 @@ static void test_restore__check__reads_and_changes_nothing(void **state)
     disk_close(&d);
 }
 
-static void test_import__no_file_or_no_node__says_so(void **state)
-{
-    (void)state;
-    struct disk d;
-    struct fail fail = {0};
-    char file[128];
-    disk_init(&d);
-    struct options options = options_for(&d);
-    struct cli import = {.command = CLI_IMPORT, .operand = "/nowhere/z.zip"};
-    assert_int_equal(commands_run(&import, &options, &fail), E_NOT_FOUND);
-    FILE *f = fopen(disk_path(&d, "z", file), "we");
-    assert_non_null(f);
-    assert_int_equal(fclose(f), 0);
-    import.operand = file;
-    assert_int_equal(commands_run(&import, &options, &fail), E_IO);
-    assert_non_null(strstr(fail.text, "does the node run there"));
-    disk_close(&d);
-}
-
 int main(void)
 {
     thread_become(THREAD_MAIN, "test");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backup_and_restore__without_node_or_file__say_so),
         cmocka_unit_test(test_restore__check__reads_and_changes_nothing),
-        cmocka_unit_test(test_import__no_file_or_no_node__says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
