@@ -44,6 +44,14 @@ def tail(path, lines=TAIL_LINES):
         return "    (%s)\n" % e
 
 
+def no_sanitizer_spoke(logs):
+    for path in logs:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            bad = [line for line in f if "Sanitizer" in line or "runtime error:" in line]
+        if bad:
+            raise Failed("the server's log %s has: %s" % (path, bad[0]))
+
+
 def free_main_port():
     """A port P below the kernel's own range with P, P + 1000 (clients) and P + 1001 (peers) free."""
     for _ in range(200):
@@ -64,16 +72,17 @@ def free_main_port():
     raise Failed("found no free port P with P + 1000 and P + 1001 free as well")
 
 
-def http(port, method, path, timeout=5, form=None, headers=None):
-    """Status and text of one request; status 0 when nobody answers."""
-    status, text, _ = http_bytes(port, method, path, timeout, form, headers)
+def http(where, method, path, timeout=5, form=None, headers=None):
+    """Status and text of one request; where: a port of this machine, or host:port. Status 0 when nobody answers."""
+    status, text, _ = http_bytes(where, method, path, timeout, form, headers)
     return status, text.decode("utf-8", "replace")
 
 
-def http_bytes(port, method, path, timeout=5, form=None, headers=None):
+def http_bytes(where, method, path, timeout=5, form=None, headers=None):
     """Status, body and headers of one request; status 0 when nobody answers."""
     data = None if form is None else urllib.parse.urlencode(form).encode()
-    req = urllib.request.Request("http://127.0.0.1:%d%s" % (port, path), method=method, data=data, headers=headers or {})
+    address = where if isinstance(where, str) else "127.0.0.1:%d" % where
+    req = urllib.request.Request("http://%s%s" % (address, path), method=method, data=data, headers=headers or {})
     try:
         with urllib.request.urlopen(req, timeout=timeout) as r:
             return r.status, r.read(), r.headers
@@ -98,6 +107,8 @@ def wait_for(what, probe, want, timeout_s):
 class Server:
     """`nacre server` on one port and one data directory; it may be stopped and started again there."""
 
+    list_s = 0  # within which an answered registration is in every list: at once on one node
+
     def __init__(self, nacre, home, port=None):
         self.nacre = nacre
         self.data = os.path.join(home, "data")
@@ -107,16 +118,27 @@ class Server:
 
     @property
     def address(self):
+        """What a client is given."""
         return "127.0.0.1:%d" % self.port
+
+    @property
+    def logs(self):
+        return [self.log]
 
     def ready(self):
         return http(self.port, "GET", "/nacos/v1/console/health/readiness")[0] == 200
 
-    def start(self):
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def launch(self, *arguments, enter=die_with_parent):
+        """Starts the process and does not wait; enter runs in it before the program does."""
         with open(self.log, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen([self.nacre, "server", "--port", str(self.port), "--data", self.data],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                            preexec_fn=die_with_parent)
+            self.process = subprocess.Popen([self.nacre, "server", "--port", str(self.port), "--data", self.data, *arguments],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=enter)
+
+    def start(self):
+        self.launch()
 
         def state():
             return "ended with %s" % self.process.returncode if self.process.poll() is not None else self.ready()
@@ -139,9 +161,8 @@ class Server:
         self.process.wait()
 
     def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        if self.running():
+            self.kill()
 
 
 def command_of(kind, home):

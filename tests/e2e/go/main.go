@@ -57,6 +57,10 @@ type command struct {
 	User      string     `json:"user"`
 	Tag       string     `json:"tag"`
 	BetaIps   string     `json:"betaIps"`
+	Servers   []string   `json:"servers"`
+	Count     int        `json:"count"`
+	Services  int        `json:"services"`
+	EveryMs   int        `json:"everyMs"`
 }
 
 type subscription struct {
@@ -75,6 +79,7 @@ type driver struct {
 	configs       map[string]config_client.IConfigClient
 	listenings    map[string]listening
 	subscriptions map[string]subscription
+	swarm         *swarm
 	out           *os.File
 	mutex         sync.Mutex // one line at a time: callbacks run on goroutines of the SDK
 }
@@ -89,12 +94,25 @@ func (d *driver) write(v map[string]any) {
 	fmt.Fprintf(d.out, "%s\n", b)
 }
 
-func (d *driver) param(c command) (vo.NacosClientParam, error) {
-	host, portText, err := net.SplitHostPort(c.Server)
-	if err != nil {
-		return vo.NacosClientParam{}, err
+// servers reads host:port, several with commas between.
+func servers(list string) ([]constant.ServerConfig, error) {
+	var found []constant.ServerConfig
+	for _, address := range strings.Split(list, ",") {
+		host, portText, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		port, err := strconv.ParseUint(portText, 10, 16)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, *constant.NewServerConfig(host, port))
 	}
-	port, err := strconv.ParseUint(portText, 10, 16)
+	return found, nil
+}
+
+func (d *driver) param(c command) (vo.NacosClientParam, error) {
+	servers, err := servers(c.Server)
 	if err != nil {
 		return vo.NacosClientParam{}, err
 	}
@@ -106,8 +124,7 @@ func (d *driver) param(c command) (vo.NacosClientParam, error) {
 	if c.Tag != "" {
 		config.AppConnLabels = map[string]string{"Vipserver-Tag": c.Tag}
 	}
-	return vo.NacosClientParam{ClientConfig: config,
-		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(host, port)}}, nil
+	return vo.NacosClientParam{ClientConfig: config, ServerConfigs: servers}, nil
 }
 
 func (d *driver) open(c command) error {
@@ -240,6 +257,9 @@ func view(l []model.Instance) []instance {
 }
 
 func (d *driver) run(c command) (any, error) {
+	if strings.HasPrefix(c.Op, "swarm-") {
+		return d.runSwarm(c)
+	}
 	switch c.Op {
 	case "open", "open-config":
 		return true, d.open(c)
