@@ -23,6 +23,7 @@ struct conn {
     bool from_sdk;
     uint64_t probe_id; /* requestId of the probe that waits for its ack; 0: none */
     uint64_t probe_ms;
+    uint64_t reset_ms; /* asked to go elsewhere at; 0: never */
     struct conn *prev; /* the list of probed ones, oldest first */
     struct conn *next;
     UT_hash_handle by_key;
@@ -397,14 +398,9 @@ void conn_reset_all(struct conn_table *t, struct outbox *out)
     outbox_push(out, "ConnectResetRequest", &body, keys, count);
 }
 
-int conn_reset(struct conn_table *t, struct span id, struct span server_ip, struct span server_port,
-               struct outbox *out, struct fail *fail)
+static void send_reset(struct conn_table *t, const struct conn *c, struct span server_ip,
+                       struct span server_port, struct outbox *out)
 {
-    ASSERT_ON(THREAD_CORE);
-    const struct conn *c = find_id(t, id);
-    if (!c) {
-        return fail_set(fail, E_NOT_FOUND, "no connection '%.*s' on this node", SPAN_ARG(id));
-    }
     struct json_out j;
     json_init(&j, 256);
     push_begin(&j, t->request_id++);
@@ -418,7 +414,56 @@ int conn_reset(struct conn_table *t, struct span id, struct span server_ip, stru
     struct body body = {0};
     body_add_buf(&body, json_take(&j));
     outbox_push_one(out, "ConnectResetRequest", &body, c->peer->key);
+}
+
+int conn_reset(struct conn_table *t, struct span id, struct span server_ip, struct span server_port,
+               struct outbox *out, struct fail *fail)
+{
+    ASSERT_ON(THREAD_CORE);
+    const struct conn *c = find_id(t, id);
+    if (!c) {
+        return fail_set(fail, E_NOT_FOUND, "no connection '%.*s' on this node", SPAN_ARG(id));
+    }
+    send_reset(t, c, server_ip, server_port, out);
     return 0;
+}
+
+static bool is_java(const struct conn *c)
+{
+    return span_starts(c->info.client_version, SPAN("Nacos-Java-Client"));
+}
+
+size_t conn_reset_some(struct conn_table *t, const struct conn_reset_plan *plan, struct now now,
+                       struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    size_t asked = 0;
+    for (struct conn *c = t->by_key; c && asked < plan->max; c = c->by_key.next) {
+        bool was_asked = c->reset_ms != 0 && now.mono_ms - c->reset_ms < plan->again_ms;
+        if (!c->from_sdk || was_asked) {
+            continue;
+        }
+        char port[8] = "";
+        struct span ip = SPAN("");
+        if (plan->targets_count > 0 && (plan->is_order || is_java(c))) {
+            const struct conn_target *to = &plan->targets[asked % plan->targets_count];
+            ip = to->ip;
+            (void)snprintf(port, sizeof(port), "%u", to->port);
+        }
+        send_reset(t, c, ip, span_str(port), out);
+        c->reset_ms = now.mono_ms;
+        asked++;
+    }
+    return asked;
+}
+
+size_t conn_count_sdk(const struct conn_table *t)
+{
+    size_t count = 0;
+    for (const struct conn *c = t->by_key; c; c = c->by_key.next) {
+        count += c->from_sdk;
+    }
+    return count;
 }
 
 size_t conn_count(const struct conn_table *t)

@@ -132,6 +132,30 @@ uint64_t conn_deadline(const struct conn_table *t);
 /* Push ConnectResetRequest to every connection of an SDK: the node is leaving. */
 void conn_reset_all(struct conn_table *t, struct outbox *out);
 
+/* Where to send clients: another node's main port. ip may be a name. */
+struct conn_target {
+    struct span ip;
+    uint16_t port;
+};
+
+/* How conn_reset_some chooses. Plain data, borrowed for the call. */
+struct conn_reset_plan {
+    const struct conn_target *targets; /* in turn; a client whose list may lack one gets none */
+    size_t targets_count;
+    bool is_order;     /* of a person, who knows what clients reach: everybody gets a target */
+    size_t max;        /* connections to ask in this call */
+    uint64_t again_ms; /* who was asked so lately is not asked again */
+};
+
+/* Push ConnectResetRequest to connections of SDKs, in no order. Returns how many were asked.
+ * A client of the Java SDK takes a target only when its own list has it; others go nowhere else
+ * when it cannot be reached (grpc-sdk.md 3.7). */
+size_t conn_reset_some(struct conn_table *t, const struct conn_reset_plan *plan, struct now now,
+                       struct outbox *out);
+
+/* How many connections are an SDK's. */
+size_t conn_count_sdk(const struct conn_table *t);
+
 /* Push ConnectResetRequest to one, with a recommended server or none. E_NOT_FOUND. */
 MUST_USE int conn_reset(struct conn_table *t, struct span id, struct span server_ip,
                         struct span server_port, struct outbox *out, struct fail *fail);

@@ -17,7 +17,7 @@
  * was just applied. */
 #define ROUNDS_MAX 8
 /* The goodbye is a courtesy: a core that is busy this long keeps nobody from stopping. */
-#define GOODBYE_WAIT_S 1
+#define GOODBYE_WAIT_S (LEAVE_MS_MAX / 1000 + 1)
 
 static void open_conn(struct core *c, const struct conn_open *open)
 {
@@ -111,11 +111,10 @@ static void on_mail(void *self, struct mail *take_mail, struct now now)
         atomic_store(&c->db_mail_out, false); /* the turn collects */
         return;
     case CORE_STOP:
-        conn_reset_all(c->conns, &c->out);
+        leaving_begin(c, now);
         if (c->config) {
             config_stop(c->config, now, &c->out);
         }
-        c->leaving = true;
         c->has_left = true;
         mem_free(mail);
         return;
@@ -207,6 +206,7 @@ static void become_ready(struct core *c)
 static uint64_t next_turn(const struct core *c)
 {
     uint64_t at = earlier(naming_deadline(c->naming), conn_deadline(c->conns));
+    at = earlier(at, leaving_deadline(c));
     if (c->log) {
         at = earlier(at, consensus_deadline(c->log));
     }
@@ -242,14 +242,14 @@ static uint64_t on_turn(void *self, struct now now)
     if (c->peers) {
         peering_watch(c->peers, now);
     }
+    bool has_gone = leaving_turn(c, now);
     again |= settle(c, false);
     if (c->tables) {
         table_writer_turn(tables_writer(c->tables), now);
     }
     effects_perform(&c->out, &c->edge, c->peers);
     c->settled = 0;
-    if (c->leaving) {
-        c->leaving = false;
+    if (has_gone) {
         ASSERT(sem_post(&c->said_goodbye) == 0);
     }
     return again ? now.mono_ms : next_turn(c);
@@ -403,6 +403,7 @@ void core_destroy(struct core *c)
     tables_destroy(c->tables);
     peering_destroy(c->peers);
     drop_state(c);
+    leaving_close(&c->leaving);
     loop_destroy(c->loop, drop_mail);
     conn_table_destroy(c->conns);
     view_destroy(c->view);

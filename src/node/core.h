@@ -79,8 +79,9 @@ void core_step(struct core *c, struct now now);
 /* When a played core wants its next turn (monotonic ms): 0 at once, UINT64_MAX never. */
 uint64_t core_due(struct core *c);
 
-/* Tell every client to go elsewhere (ConnectResetRequest), and wait until that has been handed to
- * the edge, so that it goes out before the streams end. Main. At most a second. */
+/* Tell every client to go elsewhere (ConnectResetRequest) and wait until that has been handed to
+ * the edge, so that it goes out before the streams end; with other nodes, hand leadership over and
+ * wait until clients have moved, too (node/leaving.h). Main. At most a second longer than that. */
 void core_say_goodbye(struct core *c);
 
 /* The list of members has changed; copied. Main, any time after core_create.

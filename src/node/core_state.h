@@ -11,6 +11,7 @@
 
 #include "node/core.h"
 #include "node/effects.h"
+#include "node/leaving.h"
 #include "node/peering.h"
 #include "node/tables.h"
 
@@ -34,8 +35,8 @@ struct core {
     struct now now; /* of the current turn */
     size_t settled; /* effects before this one hold no proposal any more */
     bool is_ready;  /* all of earlier lives is applied */
-    bool leaving;   /* this turn says goodbye */
-    bool has_left;  /* goodbye is said */
+    struct leaving leaving;
+    bool has_left; /* clients are being sent away, or were */
     sem_t said_goodbye;
     struct core_mail db_mail; /* wakes the loop for what db threads have finished */
     atomic_bool db_mail_out;

@@ -423,9 +423,10 @@ void node_stop(struct node *take_node)
         return;
     }
     uint32_t grace = (uint32_t)n->options->stop_grace_ms;
-    if (atomic_exchange(&n->ready, false)) {
+    if (atomic_load(&n->ready)) {
         LOG_INFO("node", "event=stopping grace_ms=%u", grace);
-        core_say_goodbye(n->core);
+        core_say_goodbye(n->core); /* clients are served until they have moved */
+        atomic_store(&n->ready, false);
     }
     control_stop(n->control);
     if (n->rpc && rpc_door(n->rpc)) {

@@ -451,6 +451,69 @@ static void test_reset__names_the_recommended_server(void **state)
     assert_null(strstr(text_of(&only(EFFECT_PUSH)->u.push.body), "serverIp"));
 }
 
+/* A connection of an SDK that is not Java's. */
+static void join_go(const char *ip)
+{
+    struct conn_open open = {
+        .peer = arrive(ip, 1),
+        .setup = {.client_version = SPAN("Nacos-Go-Client:v2.3.2"),
+                  .labels = LABELS,
+                  .labels_count = ARRAY_LEN(LABELS)},
+    };
+    struct fail fail = {0};
+    assert_int_equal(conn_register(w.table, &open, w.now, &w.out, &fail), 0);
+    peer_unref(open.peer);
+    outbox_clear(&w.out, 0);
+}
+
+/* How many pushes of the outbox name this port. */
+static size_t with_port(const char *port)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < w.out.count; i++) {
+        count += strstr(text_of(&w.out.list[i].u.push.body), port) != NULL;
+    }
+    return count;
+}
+
+static void test_reset_some__asks_in_portions__with_targets_in_turn(void **state)
+{
+    (void)state;
+    const struct conn_target targets[] = {{SPAN("n2"), 8848}, {SPAN("n3"), 9000}};
+    struct conn_reset_plan plan = {
+        .targets = targets, .targets_count = 2, .max = 4, .again_ms = 1000};
+    for (uint16_t i = 1; i <= 6; i++) {
+        (void)join("10.0.0.1", i);
+    }
+    assert_int_equal(conn_count_sdk(w.table), 6);
+    assert_int_equal(conn_reset_some(w.table, &plan, w.now, &w.out), 4);
+    assert_int_equal(with_port("\"serverIp\":\"n2\",\"serverPort\":\"8848\""), 2);
+    assert_int_equal(with_port("\"serverIp\":\"n3\",\"serverPort\":\"9000\""), 2);
+    outbox_clear(&w.out, 0);
+    assert_int_equal(conn_reset_some(w.table, &plan, w.now, &w.out), 2);
+    assert_int_equal(conn_reset_some(w.table, &plan, w.now, &w.out), 0);
+    w.now.mono_ms += 1000;
+    assert_int_equal(conn_reset_some(w.table, &plan, w.now, &w.out), 4);
+}
+
+static void test_reset_some__a_target_that_may_not_be_reached__is_not_named(void **state)
+{
+    (void)state;
+    const struct conn_target target = {SPAN("n2"), 8848};
+    struct conn_reset_plan plan = {.targets = &target, .targets_count = 1, .max = 9};
+    join_go("10.0.0.1");
+    assert_int_equal(conn_reset_some(w.table, &plan, w.now, &w.out), 1);
+    assert_int_equal(with_port("serverIp"), 0);
+    outbox_clear(&w.out, 0);
+    plan.is_order = true;
+    assert_int_equal(conn_reset_some(w.table, &plan, w.now, &w.out), 1);
+    assert_int_equal(with_port("serverIp"), 1);
+    outbox_clear(&w.out, 0);
+    plan.targets_count = 0;
+    assert_int_equal(conn_reset_some(w.table, &plan, w.now, &w.out), 1);
+    assert_int_equal(with_port("serverIp"), 0);
+}
+
 static void test_reset__unknown_id__is_not_found(void **state)
 {
     (void)state;
@@ -517,6 +580,8 @@ int main(void)
         TEST(test_reset_all__reaches_clients_and_not_servers),
         TEST(test_reset_all__nobody_there__emits_nothing),
         TEST(test_reset__names_the_recommended_server),
+        TEST(test_reset_some__asks_in_portions__with_targets_in_turn),
+        TEST(test_reset_some__a_target_that_may_not_be_reached__is_not_named),
         TEST(test_reset__unknown_id__is_not_found),
         TEST(test_each__visits_every_connection),
         TEST(test_destroy__drops_the_peer_references),
