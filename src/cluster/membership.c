@@ -98,6 +98,10 @@ static void read_address(const char *address, struct server *server)
         memcpy(server->host, list->list[0].host, sizeof(server->host));
         server->port = list->list[0].port;
     }
+    if (rest.len > 0 && rest.data[rest.len - 1] == MEMBERSHIP_ORDERED) {
+        server->is_ordered = true;
+        rest.len--;
+    }
     if (read_id(rest, &id) && node_id_number(&id) == server->number) {
         server->id = id;
     }
@@ -225,7 +229,7 @@ void membership_set_list(struct membership *m, const struct member_list *list, s
     members_hash(list, m->list_hash);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *s = &m->slot[i];
-        if (s->is_used && s->is_listed && members_find(list, s->host, s->port) == list->count) {
+        if (s->is_used && s->is_listed && !membership_is_wanted(m, s->host, s->port)) {
             slot_unlist(m, s, now);
         }
         s->difference[0] = '\0'; /* the next hello tells */
@@ -367,6 +371,11 @@ void membership_on_leader(struct membership *m, uint64_t leader, bool is_self, s
     m->leader = leader;
     m->is_leader = is_self;
     m->is_changing = m->is_changing && is_self;
+    if (!is_self) {
+        struct fail why = {0};
+        (void)fail_set(&why, E_NOT_LEADER, "another node leads now; what had begun goes on there");
+        membership_order_over(m, &why);
+    }
     m->hellos_due = true;
     m->is_dirty = true;
 }
@@ -375,6 +384,11 @@ void membership_on_change_done(struct membership *m, const struct fail *why, str
 {
     m->is_changing = false;
     m->is_dirty = true;
+    if (m->order.state == MEMBERSHIP_ORDER_RUNS) {
+        membership_order_over(m, why);
+        m->change_ms = 0; /* what the list wants is not delayed by it */
+        return;
+    }
     if (!why) {
         /* Without the configuration that it made, it would be asked for again. */
         m->change_ms = m->is_told ? m->change_ms : now.mono_ms + MEMBERSHIP_HELLO_MS;

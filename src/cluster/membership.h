@@ -46,11 +46,13 @@
 #define MEMBERSHIP_TWO_MS 10000  /* only one of two processes with a key was heard for so long */
 #define MEMBERSHIP_QUIET_MS 5000 /* a list stands for so long before a server is removed */
 #define MEMBERSHIP_RETRY_MS 5000 /* after a change that failed */
-#define MEMBERSHIP_LOST_MS 3000  /* a voter without its log is sure after so long */
+#define MEMBERSHIP_LOST_MS 3000  /* a voter without its log, or removed, is sure after so long */
+#define MEMBERSHIP_PART_MS 6000  /* a removed server is still talked to */
 #define MEMBERSHIP_REST_MS 5000  /* a slot number is not given to another address before */
 #define MEMBERSHIP_SECRET_MAX 256
 #define MEMBERSHIP_ADDRESS_MAX 255 /* bytes of an address in the log */
 #define MEMBERSHIP_WORDS_MAX 400
+#define MEMBERSHIP_ORDERED '+'
 
 /* nacos.core.cluster.repin: how a new key at an old address is taken in. */
 enum membership_repin {
@@ -93,6 +95,7 @@ struct membership_change {
     uint64_t number;                          /* ADD, REPLACE */
     struct node_id id;                        /* ADD, REPLACE */
     char address[MEMBERSHIP_ADDRESS_MAX + 1]; /* for the log */
+    bool is_ordered; /* by an operator, who waits: what cannot be done is said soon */
 };
 
 enum membership_weight { MEMBERSHIP_INFO, MEMBERSHIP_WARN, MEMBERSHIP_ERROR };
@@ -113,7 +116,8 @@ struct membership_ops {
     void (*change)(void *self, const struct membership_change *change);
     /* Something that a person should read. Once per event. */
     void (*say)(void *self, enum membership_weight weight, const char *text);
-    /* This node must not take part in elections: its log is gone, or another process uses its key.
+    /* This node must not take part in elections: its log is gone, another process uses its key, or
+     * it was removed.
      * Log it and end the process. Nothing is called any more. */
     void (*refuse)(void *self, const struct fail *why);
 };
@@ -182,6 +186,37 @@ void membership_on_leader(struct membership *m, uint64_t leader, bool is_self, s
  */
 void membership_on_change_done(struct membership *m, const struct fail *why, struct now now);
 
+/* Orders of an operator (nacre cluster add, remove). On the leader, one at a time. They edit no
+ * list. What was added by an order although no list has it is marked in the log's address, so that
+ * every leader knows, and stays until an order removes it. What was removed by an order although
+ * it is listed stays out until it comes back as an empty node, which its entry invites in. */
+
+enum membership_order {
+    MEMBERSHIP_ORDER_NONE,
+    MEMBERSHIP_ORDER_WAITS, /* add: for a node at that address that can be taken in */
+    MEMBERSHIP_ORDER_RUNS,  /* the log's configuration is being changed */
+    MEMBERSHIP_ORDER_DONE,
+    MEMBERSHIP_ORDER_FAILED,
+};
+
+/* Take in who answers at this address. host is canonical.
+ * E_NOT_LEADER   E_CONFLICT  another order is not finished; it is a member   E_LIMIT  too many */
+MUST_USE int membership_order_add(struct membership *m, const char *host, uint16_t port,
+                                  struct now now, struct fail *fail);
+
+/* Let the server at this address go.
+ * E_NOT_LEADER   E_CONFLICT  another order is not finished   E_NOT_FOUND  nobody has that address
+ */
+MUST_USE int membership_order_remove(struct membership *m, const char *host, uint16_t port,
+                                     struct now now, struct fail *fail);
+
+/* How far the order is, and in words what it waits for or why it failed. */
+enum membership_order membership_order(const struct membership *m, char words[MEMBERSHIP_WORDS_MAX],
+                                       struct now now);
+
+/* Forget the order; a change that has begun goes on. */
+void membership_order_end(struct membership *m);
+
 /* Do what is due. */
 void membership_turn(struct membership *m, struct now now);
 
@@ -204,7 +239,8 @@ int membership_slot_of(const struct membership *m, uint64_t number);
  * on a link may say hello, nothing more. */
 bool membership_is_peer(const struct membership *m, const struct node_id *id);
 
-/* An address as it stands in the log: host:port#id, or without id when that does not fit. */
+/* An address as it stands in the log: host:port#id, or without id when that does not fit. Behind
+ * the id of one that was added by an order stands MEMBERSHIP_ORDERED. */
 void membership_address_text(const char *host, uint16_t port, const struct node_id *id,
                              char dst[MEMBERSHIP_ADDRESS_MAX + 1]);
 

@@ -256,6 +256,38 @@ static bool is_news(const struct slot *s, const struct hello *h)
            memcmp(s->hello.list_hash, h->list_hash, MEMBERS_HASH_BYTES) != 0;
 }
 
+static bool is_in(const struct hello *h, uint64_t number)
+{
+    for (size_t i = 0; i < h->server_count; i++) {
+        if (h->server[i].number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A leader does not count this node any more. Nothing else tells a server that was removed: it gets
+ * no entries, and would go on answering reads from what it has. */
+static void removed_heard(struct membership *m, const struct slot *s, const struct hello *h,
+                          struct now now)
+{
+    bool is_leader = (h->flags & HELLO_LEADER) && h->server_count > 0 && node_id_is_set(&s->pin) &&
+                     memcmp(h->cluster_id, m->wanted.cluster_id, CLUSTER_ID_BYTES) == 0;
+    if (!is_leader || m->is_pristine || !m->has_servers || !server_find(m, m->number)) {
+        return;
+    }
+    if (is_in(h, m->number)) {
+        m->removed_ms = 0;
+        return;
+    }
+    m->removed_ms = m->removed_ms ? m->removed_ms : now.mono_ms;
+    if (now.mono_ms >= m->removed_ms + MEMBERSHIP_LOST_MS) {
+        membership_refuse(m, "this node was removed from its cluster. To bring it back, empty its "
+                             "data directory and start it with the list of members; otherwise "
+                             "leave it stopped");
+    }
+}
+
 static void take(struct membership *m, struct slot *s, struct hello *h, struct now now)
 {
     bool is_new = is_news(s, h);
@@ -273,6 +305,7 @@ static void take(struct membership *m, struct slot *s, struct hello *h, struct n
     adopt(m, s, h);
     told_self(m, h, now);
     membership_first_heard(m, s, h, now);
+    removed_heard(m, s, h, now);
     if ((h->flags & HELLO_YOU_ARE_TWO) && node_id_is_set(&s->pin)) {
         membership_refuse(m, "another process uses this node's key: the data directory was copied. "
                              "Stop one of the two, empty its directory and start it again");

@@ -73,9 +73,12 @@ static bool is_welcome(const struct membership *m, const struct slot *s, struct 
            is_trusted && !s->is_two;
 }
 
-static bool may_replace(struct membership *m, uint64_t old, struct now now)
+static bool may_replace(struct membership *m, uint64_t old, bool is_ordered, struct now now)
 {
     bool has_secret = m->secret_len > 0;
+    if (is_ordered) {
+        return is_gone(m, old, MEMBERSHIP_GONE_PROVEN_MS, now);
+    }
     if (m->repin == MEMBERSHIP_REPIN_NEVER ||
         (m->repin == MEMBERSHIP_REPIN_SECRET && !has_secret)) {
         return false;
@@ -90,13 +93,28 @@ static void order(struct membership *m, const struct membership_change *change)
     m->ops->change(m->self, change);
 }
 
-static bool take_in(struct membership *m, struct slot *s, struct now now)
+/* Without room for the mark the lists decide, as for a host name that is too long for the id. */
+static void mark_ordered(char address[MEMBERSHIP_ADDRESS_MAX + 1])
 {
+    size_t len = strlen(address);
+    if (strchr(address, '#') && len < MEMBERSHIP_ADDRESS_MAX) {
+        address[len] = MEMBERSHIP_ORDERED;
+        address[len + 1] = '\0';
+    }
+}
+
+bool membership_take_in(struct membership *m, struct slot *s, struct now now)
+{
+    if (!is_welcome(m, s, now)) {
+        return false;
+    }
+    bool is_ordered = membership_is_ordered(m, s->host, s->port);
     struct membership_change change = {
         .kind = MEMBERSHIP_ADD,
         .slot = slot_index(m, s),
         .number = node_id_number(&s->guest),
         .id = s->guest,
+        .is_ordered = is_ordered,
     };
     char address[MEMBER_ADDRESS_MAX + 1];
     slot_address(s, address);
@@ -112,10 +130,10 @@ static bool take_in(struct membership *m, struct slot *s, struct now now)
             change.old_number = server->number;
         }
     }
-    if (change.kind == MEMBERSHIP_REPLACE && !may_replace(m, change.old_number, now)) {
+    if (change.kind == MEMBERSHIP_REPLACE && !may_replace(m, change.old_number, is_ordered, now)) {
         return false;
     }
-    if (change.kind == MEMBERSHIP_ADD && !list_holds(m, now)) {
+    if (change.kind == MEMBERSHIP_ADD && !is_ordered && !list_holds(m, now)) {
         return false;
     }
     if (change.kind == MEMBERSHIP_REPLACE) {
@@ -131,8 +149,22 @@ static bool take_in(struct membership *m, struct slot *s, struct now now)
         membership_say(m, MEMBERSHIP_INFO, "%s joins the cluster", address);
     }
     membership_address_text(s->host, s->port, &s->guest, change.address);
+    if (members_find(&m->list, s->host, s->port) == m->list.count) {
+        mark_ordered(change.address);
+    }
     order(m, &change);
     return true;
+}
+
+void membership_let_go(struct membership *m, const struct server *server, bool is_ordered)
+{
+    struct membership_change change = {
+        .kind = MEMBERSHIP_REMOVE, .old_number = server->number, .is_ordered = is_ordered};
+    member_address(server->host, server->port, change.address);
+    membership_say(m, MEMBERSHIP_WARN, "%s is %s: it is removed", change.address,
+                   is_ordered ? "to go by order of the operator"
+                              : "not in the list of members any more");
+    order(m, &change);
 }
 
 /* Every listed address is known to be somebody: an unlisted server has not just moved to one that
@@ -145,7 +177,7 @@ static bool all_known(const struct membership *m)
         bool is_known = s->is_self || s->is_alias || node_id_is_set(&s->pin) ||
                         (node_id_is_set(&s->guest) && s->has_hello);
         if (s->is_used && s->is_listed) {
-            listed++;
+            listed += members_find(&m->list, s->host, s->port) < m->list.count;
             if (!is_known) {
                 return false;
             }
@@ -156,7 +188,7 @@ static bool all_known(const struct membership *m)
 
 static bool is_listed_address(const struct membership *m, const struct server *server)
 {
-    return members_find(&m->list, server->host, server->port) < m->list.count;
+    return membership_is_wanted(m, server->host, server->port);
 }
 
 static bool is_self_listed(const struct membership *m)
@@ -197,16 +229,15 @@ static void remove_unlisted(struct membership *m, struct now now)
         membership_wake(m, m->list_ms + MEMBERSHIP_QUIET_MS);
         return;
     }
-    struct membership_change change = {.kind = MEMBERSHIP_REMOVE, .old_number = server->number};
-    member_address(server->host, server->port, change.address);
-    membership_say(m, MEMBERSHIP_WARN, "%s is not in the list of members any more: it is removed",
-                   change.address);
-    order(m, &change);
+    membership_let_go(m, server, false);
 }
 
 void membership_lead(struct membership *m, struct now now)
 {
     if (!m->is_leader || !m->has_servers || m->is_changing || !m->has_list) {
+        return;
+    }
+    if (membership_obey(m, now)) {
         return;
     }
     if (now.mono_ms < m->change_ms) {
@@ -215,7 +246,7 @@ void membership_lead(struct membership *m, struct now now)
     }
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *s = &m->slot[i];
-        if (is_welcome(m, s, now) && take_in(m, s, now)) {
+        if (membership_take_in(m, s, now)) {
             return;
         }
     }

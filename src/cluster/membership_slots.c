@@ -264,24 +264,54 @@ static void restore(struct membership *m, struct slot *s)
     }
 }
 
+bool membership_is_wanted(const struct membership *m, const char *host, uint16_t port)
+{
+    bool is_wanted =
+        members_find(&m->list, host, port) < m->list.count || membership_is_ordered(m, host, port);
+    for (size_t i = 0; i < m->server_count && !is_wanted; i++) {
+        const struct server *server = &m->server[i];
+        is_wanted = server->is_ordered && server->port == port && strcmp(server->host, host) == 0;
+    }
+    return is_wanted;
+}
+
+static void place(struct membership *m, const char *host, uint16_t port, struct now now)
+{
+    if (find_address(m, host, port, true)) {
+        return;
+    }
+    struct slot *s = find_address(m, host, port, false);
+    if (!s) {
+        s = take(m, host, port, now);
+        if (!s) {
+            return;
+        }
+        restore(m, s);
+    }
+    s->is_listed = true;
+    s->guest_ms = 0;
+    m->links_due = true;
+}
+
 void membership_place(struct membership *m, struct now now)
 {
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        struct slot *s = &m->slot[i];
+        if (s->is_used && s->is_listed && !membership_is_wanted(m, s->host, s->port)) {
+            slot_unlist(m, s, now); /* an order is over, or its server gone */
+        }
+    }
     for (size_t i = 0; i < m->list.count; i++) {
-        const struct member *entry = &m->list.list[i];
-        if (find_address(m, entry->host, entry->port, true)) {
-            continue;
+        place(m, m->list.list[i].host, m->list.list[i].port, now);
+    }
+    for (size_t i = 0; i < m->server_count; i++) {
+        const struct server *server = &m->server[i];
+        if (server->is_ordered && server->host[0] != '\0') {
+            place(m, server->host, server->port, now);
         }
-        struct slot *s = find_address(m, entry->host, entry->port, false);
-        if (!s) {
-            s = take(m, entry->host, entry->port, now);
-            if (!s) {
-                continue;
-            }
-            restore(m, s);
-        }
-        s->is_listed = true;
-        s->guest_ms = 0;
-        m->links_due = true;
+    }
+    if (membership_is_ordered(m, m->order.host, m->order.port)) {
+        place(m, m->order.host, m->order.port, now);
     }
 }
 
@@ -347,11 +377,7 @@ void membership_sync(struct membership *m, struct now now)
         if (!s->is_used || !node_id_is_set(&s->pin) || server_find(m, node_id_number(&s->pin))) {
             continue;
         }
-        if (!s->is_listed) {
-            leave(m, s, now);
-            continue;
-        }
-        s->guest = s->pin; /* a guest until the log has it */
+        s->guest = s->pin; /* a guest until the log has it, or until it has heard that it is out */
         s->guest_ms = now.mono_ms;
         s->pin = (struct node_id){0};
         m->pins_due = true;
@@ -395,6 +421,19 @@ static void open_slot(struct membership *m, struct slot *s, struct now now)
     (void)set_aside(m, s, now);
 }
 
+/* A server that was removed and is not listed stays long enough to be told (removed_heard). */
+static void part(struct membership *m, struct slot *s, struct now now)
+{
+    if (s->is_listed || !node_id_is_set(&s->guest)) {
+        return;
+    }
+    if (now.mono_ms < s->guest_ms + MEMBERSHIP_PART_MS) {
+        membership_wake(m, s->guest_ms + MEMBERSHIP_PART_MS);
+        return;
+    }
+    leave(m, s, now);
+}
+
 static void age_guest(struct membership *m, struct slot *s, struct now now)
 {
     uint64_t last = s->has_hello && s->hello_ms > s->guest_ms ? s->hello_ms : s->guest_ms;
@@ -433,6 +472,7 @@ void membership_age(struct membership *m, struct now now)
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *s = &m->slot[i];
         if (s->is_used) {
+            part(m, s, now);
             age_guest(m, s, now);
             ask_again(m, s, now, selves);
             open_slot(m, s, now);

@@ -50,9 +50,19 @@ struct slot {
 struct server {
     uint64_t number;
     bool is_voter;
+    bool is_ordered;                /* an operator added it: it stays, listed or not */
     char host[MEMBER_HOST_MAX + 1]; /* "" when the address could not be read */
     uint16_t port;
     struct node_id id; /* all zero: not known */
+};
+
+/* An operator's order. */
+struct order {
+    enum membership_order state;
+    bool adds;
+    char host[MEMBER_HOST_MAX + 1];
+    uint16_t port;
+    struct fail why; /* FAILED */
 };
 
 struct saying {
@@ -101,11 +111,12 @@ struct membership {
     struct slot slot[SLOTS_MAX];
 
     /* First start. */
-    struct form form;   /* of wanted.stage FORMING and later, as far as it is remembered */
-    struct form follow; /* what a peer has made and we promised */
-    unsigned retreats;  /* promises taken back in this life */
-    uint64_t hold_ms;   /* no new promise before */
-    uint64_t lost_ms;   /* a leader counts us as a voter since, and we have no log; 0: no */
+    struct form form;    /* of wanted.stage FORMING and later, as far as it is remembered */
+    struct form follow;  /* what a peer has made and we promised */
+    unsigned retreats;   /* promises taken back in this life */
+    uint64_t hold_ms;    /* no new promise before */
+    uint64_t removed_ms; /* a leader does not count us any more since; 0: it does */
+    uint64_t lost_ms;    /* a leader counts us as a voter since, and we have no log; 0: no */
     uint64_t jitter;
 
     /* The log. */
@@ -117,6 +128,7 @@ struct membership {
     bool is_changing;
     bool is_told;       /* the configuration was told since the change was ordered */
     uint64_t change_ms; /* no change before */
+    struct order order;
     struct fail change_fail;
 
     bool is_dirty; /* a turn has something to do before deadline_ms */
@@ -157,7 +169,9 @@ void slot_learned(struct membership *m, struct slot *s, const struct node_id *id
 void slot_home(struct membership *m, struct slot *s, struct now now);
 /* Not a listed address any more. */
 void slot_unlist(struct membership *m, struct slot *s, struct now now);
-/* Entries of the list that have no slot yet get one. */
+/* Somebody is wanted at this address: the list has it, or an operator's order. */
+bool membership_is_wanted(const struct membership *m, const char *host, uint16_t port);
+/* Wanted addresses that have no slot yet get one; slots of others are not listed any more. */
 void membership_place(struct membership *m, struct now now);
 /* Pins follow the log's configuration. */
 void membership_sync(struct membership *m, struct now now);
@@ -182,5 +196,17 @@ void membership_first_heard(struct membership *m, const struct slot *s, const st
 
 /* membership_lead.c */
 void membership_lead(struct membership *m, struct now now);
+/* A guest at s is taken in, if it may be. True: the change is ordered. */
+bool membership_take_in(struct membership *m, struct slot *s, struct now now);
+/* Have the server removed. */
+void membership_let_go(struct membership *m, const struct server *server, bool is_ordered);
+
+/* membership_order.c */
+/* The order wants who is at this address. */
+bool membership_is_ordered(const struct membership *m, const char *host, uint16_t port);
+/* Begin what is ordered. True: a change is under way because of it. */
+bool membership_obey(struct membership *m, struct now now);
+/* The change is done, or failed with the reason; or this node does not lead any more. */
+void membership_order_over(struct membership *m, const struct fail *why);
 
 #endif

@@ -2,8 +2,6 @@
 
 #include "node/peering_state.h"
 
-#define CHANGE_PATIENCE_MS 30000
-
 void peering_change_begin(struct peering *p, const struct membership_change *wanted)
 {
     p->change = *wanted;
@@ -11,45 +9,73 @@ void peering_change_begin(struct peering *p, const struct membership_change *wan
     p->is_changing = true;
 }
 
-static bool has_member(const struct peering *p, uint64_t number, bool as_voter)
+static const struct consensus_member *find_member(const struct peering *p, uint64_t number)
 {
     for (unsigned i = 0; i < p->member_count; i++) {
         if (p->members[i].id == number) {
-            return !as_voter || p->members[i].standing == CONSENSUS_VOTER;
+            return &p->members[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool is_voter(const struct peering *p, uint64_t number)
+{
+    const struct consensus_member *m = find_member(p, number);
+    return m && m->standing == CONSENSUS_VOTER;
+}
+
+/* Nothing is to be waited for any more. A newcomer that answers is on its way, however large the
+ * log is that it gets; who ordered a change waits only for what can come true in moments. */
+static bool is_late(const struct peering *p, bool is_refused, struct now now)
+{
+    const struct membership_change *c = &p->change;
+    uint64_t age_ms = now.mono_ms - p->change_since_ms;
+    const struct consensus_member *newcomer =
+        c->kind == MEMBERSHIP_REMOVE ? NULL : find_member(p, c->number);
+    if (newcomer && !is_refused && newcomer->silent_ms < CHANGE_SILENT_MS) {
+        return age_ms > CHANGE_MS_MAX;
+    }
+    return age_ms > (c->is_ordered && is_refused ? CHANGE_ORDERED_MS : CHANGE_PATIENCE_MS);
+}
+
+/* Ask the log for the next step. */
+static int step(struct peering *p, bool removes, struct fail *why)
+{
+    const struct membership_change *c = &p->change;
+    if (removes) {
+        return consensus_change(p->core->log, CONSENSUS_REMOVE, c->old_number, "", why);
+    }
+    if (!find_member(p, c->number)) {
+        return consensus_change(p->core->log, CONSENSUS_ADD, c->number, c->address, why);
+    }
+    return 0;
 }
 
 void peering_change_turn(struct peering *p, struct now now)
 {
-    struct membership_change *c = &p->change;
+    const struct membership_change *c = &p->change;
     struct fail why = {0};
     if (!p->is_changing) {
         return;
     }
-    bool removes = c->kind != MEMBERSHIP_ADD && has_member(p, c->old_number, false);
-    bool adds = c->kind != MEMBERSHIP_REMOVE && !has_member(p, c->number, true);
-    int err = 0;
+    bool removes = c->kind != MEMBERSHIP_ADD && find_member(p, c->old_number);
+    bool adds = c->kind != MEMBERSHIP_REMOVE && !is_voter(p, c->number);
     if (!removes && !adds) {
         p->is_changing = false;
         membership_on_change_done(p->membership, NULL, now);
         return;
     }
-    if (removes) {
-        err = consensus_change(p->core->log, CONSENSUS_REMOVE, c->old_number, "", &why);
-    } else if (!has_member(p, c->number, false)) {
-        err = consensus_change(p->core->log, CONSENSUS_ADD, c->number, c->address, &why);
+    int err = step(p, removes, &why);
+    bool is_over = is_late(p, err != 0, now);
+    if (is_over && !err) {
+        err = fail_set(&why, E_TIMEOUT, "the change of members is not done after %llu s",
+                       (unsigned long long)(now.mono_ms - p->change_since_ms) / 1000);
     }
-    bool is_late = now.mono_ms - p->change_since_ms > CHANGE_PATIENCE_MS;
-    if (is_late && !err) {
-        err = fail_set(&why, E_TIMEOUT, "the change of members is not done after %d s",
-                       CHANGE_PATIENCE_MS / 1000);
-    }
-    if (!err || (err == E_CONFLICT && !is_late)) {
+    if (!err || (err == E_CONFLICT && !is_over)) {
         return;
     }
-    if (adds && has_member(p, c->number, false)) {
+    if (adds && find_member(p, c->number)) {
         struct fail ignored = {0}; /* what never came is not waited for */
         (void)!consensus_change(p->core->log, CONSENSUS_REMOVE, c->number, "", &ignored);
     }

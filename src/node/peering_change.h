@@ -2,13 +2,20 @@
  * until the log has it, given up after a while.
  *
  * Thread:  core only.
- * Limits:  30 s for a change; a newcomer that has not become a voter by then is taken out again.
+ * Limits:  CHANGE_PATIENCE_MS for a change, CHANGE_MS_MAX while a newcomer answers and gets the
+ * log, CHANGE_ORDERED_MS for one that an operator waits for and the log refuses; a newcomer that
+ *          has not become a voter by then is taken out again.
  */
 #ifndef NACRE_NODE_PEERING_CHANGE_H
 #define NACRE_NODE_PEERING_CHANGE_H
 
 #include "base/clock.h"
 #include "cluster/membership.h"
+
+#define CHANGE_PATIENCE_MS 30000
+#define CHANGE_MS_MAX (15 * 60 * 1000)
+#define CHANGE_ORDERED_MS 3000
+#define CHANGE_SILENT_MS 5000 /* a newcomer that was not heard for so long does not answer */
 
 struct peering;
 
