@@ -6,44 +6,10 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
-
-#include <uthash.h>
+#include "cluster/proposals_state.h"
 
 #define VERSION 1
 #define ITEM_HEAD 5 /* of an operation in a frame: kind, length */
-
-/* One operation of this node that is not applied here yet. */
-struct pending {
-    struct pending *prev, *next; /* by seq */
-    UT_hash_handle hh;           /* by seq */
-    uint64_t seq;
-    uint64_t since_ms;
-    void *cookie;
-    unsigned kind;
-    size_t len; /* of the envelope */
-    char envelope[];
-};
-
-struct proposals {
-    uint64_t owner;
-    uint64_t epoch;
-    struct proposals_ops ops;
-    void *self;
-    struct pending *first, *last;
-    struct pending *table; /* uthash by seq */
-    struct pending *next;  /* the first that was not sent to the present leader yet */
-    size_t count, bytes;
-    size_t in_flight; /* bytes sent to it and not applied */
-    uint64_t seq;     /* the last one given */
-    uint64_t tail;    /* the last one given and not refused: what the next one follows */
-    uint64_t leader;
-    uint64_t sent_ms; /* when something was sent or applied last: a silent leader is asked again */
-    bool progressed;  /* since the last turn */
-    bool is_up;
-    uint64_t up_next_ms; /* when the up is proposed (again) */
-    unsigned up_kind;
-    struct buf *up; /* its envelope */
-};
 
 static void put_u64(char *at, uint64_t n)
 {
@@ -94,18 +60,17 @@ struct proposals *proposals_create(uint64_t owner, uint64_t epoch, const struct 
 }
 
 /* The predecessor that counts, in the envelope of e. */
-static void set_prev(struct pending *e, uint64_t seq)
+static void set_prev(struct proposals_item *e, uint64_t seq)
 {
     put_u64(e->envelope + 17, seq);
 }
 
-static uint64_t prev_of(const struct pending *e)
+static uint64_t prev_of(const struct proposals_item *e)
 {
     return get_u64(e->envelope + 17);
 }
 
-/* Take e out of the list and free it; its cookie is the caller's. */
-static void forget(struct proposals *p, struct pending *e)
+void proposals_forget(struct proposals *p, struct proposals_item *e)
 {
     bool was_sent = !p->next || e->seq < p->next->seq;
     if (was_sent) {
@@ -113,6 +78,9 @@ static void forget(struct proposals *p, struct pending *e)
     }
     if (p->next == e) {
         p->next = e->next;
+    }
+    if (p->look == e) {
+        p->look = e->next;
     }
     if (e->prev) {
         e->prev->next = e->next;
@@ -140,8 +108,11 @@ void proposals_destroy(struct proposals *p)
     (void)fail_set(&why, E_CLOSED, "the server is stopping; the change may still be made");
     while (p->first) {
         void *cookie = p->first->cookie;
-        forget(p, p->first);
-        p->ops.reject(p->self, cookie, &why);
+        bool is_shown = p->first->is_shown;
+        proposals_forget(p, p->first);
+        if (!is_shown) {
+            p->ops.reject(p->self, cookie, &why);
+        }
     }
     buf_unref(p->up);
     mem_free(p);
@@ -178,7 +149,7 @@ int proposals_add(struct proposals *p, unsigned kind, struct span op, void *cook
         return fail_set(fail, E_LIMIT, "%zu changes of %zu bytes wait for the log already",
                         p->count, p->bytes);
     }
-    struct pending *e = mem_alloc(sizeof(*e) + PROPOSALS_ENVELOPE + op.len);
+    struct proposals_item *e = mem_alloc(sizeof(*e) + PROPOSALS_ENVELOPE + op.len);
     memset(e, 0, sizeof(*e));
     e->seq = ++p->seq;
     e->since_ms = now.mono_ms;
@@ -203,16 +174,19 @@ int proposals_add(struct proposals *p, unsigned kind, struct span op, void *cook
     if (!p->next) {
         p->next = e;
     }
+    if (!p->look) {
+        p->look = e;
+    }
     return 0;
 }
 
 /* What was sent from e on goes again. */
-static void resend_from(struct proposals *p, struct pending *e)
+static void resend_from(struct proposals *p, struct proposals_item *e)
 {
     if (!e || (p->next && p->next->seq <= e->seq)) {
         return; /* it was not sent yet */
     }
-    for (const struct pending *b = e; b != p->next; b = b->next) {
+    for (const struct proposals_item *b = e; b != p->next; b = b->next) {
         p->in_flight -= b->len;
     }
     p->next = e;
@@ -246,7 +220,7 @@ void proposals_reborn(struct proposals *p, uint64_t epoch, struct now now)
     p->epoch = epoch;
     p->is_up = false;
     uint64_t prev = 0;
-    for (struct pending *e = p->first; e; e = e->next) {
+    for (struct proposals_item *e = p->first; e; e = e->next) {
         write_head(e->envelope, p->owner, epoch, prev, e->seq);
         prev = e->seq;
     }
@@ -269,6 +243,13 @@ uint64_t proposals_seq(const struct proposals *p, struct span envelope)
         return 0;
     }
     return get_u64(envelope.data + 25);
+}
+
+static struct proposals_item *find(const struct proposals *p, uint64_t seq)
+{
+    struct proposals_item *e = NULL;
+    HASH_FIND(hh, p->table, &seq, sizeof(seq), e);
+    return e;
 }
 
 int proposals_open(struct proposals *p, struct owners *owners, struct span envelope,
@@ -298,55 +279,54 @@ int proposals_open(struct proposals *p, struct owners *owners, struct span envel
         resend_from(p, p->first); /* one before it was lost on the way */
     }
     if (ret->verdict == OWNERS_TAKE) {
-        struct pending *e = NULL;
-        HASH_FIND(hh, p->table, &seq, sizeof(seq), e);
+        struct proposals_item *e = find(p, seq);
         if (e) {
             ret->cookie = e->cookie;
-            forget(p, e);
+            ret->shown = e->is_shown ? seq : 0;
+            proposals_forget(p, e);
         }
         p->progressed = true;
     }
     return 0;
 }
 
-/* A refused operation leaves a hole: the one behind it follows the one before it from now on, and
- * goes again if it was sent. If the refused one is in some log all the same, either order of the
- * two is taken right (owners.h). */
-static void drop(struct proposals *p, struct pending *e, const struct fail *why)
+void proposals_drop(struct proposals *p, struct proposals_item *e, const struct fail *why)
 {
+    ASSERT(!e->is_shown);
     void *cookie = e->cookie;
-    struct pending *behind = e->next;
+    struct proposals_item *behind = e->next;
     if (behind) {
         set_prev(behind, prev_of(e));
     } else {
         p->tail = prev_of(e);
     }
-    forget(p, e);
+    proposals_forget(p, e);
     resend_from(p, behind);
     p->ops.reject(p->self, cookie, why);
 }
 
 void proposals_on_reject(struct proposals *p, uint64_t seq, const struct fail *why)
 {
-    struct pending *e = NULL;
-    HASH_FIND(hh, p->table, &seq, sizeof(seq), e);
+    struct proposals_item *e = find(p, seq);
     if (!e) {
         return;
     }
-    if (why->code == E_NOT_LEADER) {
-        resend_from(p, e); /* to whoever leads next */
+    if (why->code == E_NOT_LEADER || e->is_shown) {
+        resend_from(p, e); /* to whoever leads next, or when there is room */
         return;
     }
-    drop(p, e, why);
+    proposals_drop(p, e, why);
 }
 
 void proposals_give_up(struct proposals *p, unsigned kept_kind, const struct fail *why)
 {
-    struct pending *next = NULL;
-    for (struct pending *e = p->first; e; e = next) {
+    struct proposals_item *next = NULL;
+    for (struct proposals_item *e = p->first; e; e = next) {
         next = e->next;
-        if (e->kind != kept_kind) {
-            drop(p, e, why);
+        bool is_new = p->look && e->seq >= p->look->seq;
+        bool is_kept = e->is_shown || (e->kind == kept_kind && (is_new || !e->cookie));
+        if (!is_kept) {
+            proposals_drop(p, e, why);
         }
     }
 }
@@ -355,15 +335,20 @@ void proposals_give_up(struct proposals *p, unsigned kept_kind, const struct fai
 
 static void propose_here(struct proposals *p, struct now now)
 {
+    p->hold_ms = 0;
     while (p->next) {
-        struct pending *e = p->next;
+        struct proposals_item *e = p->next;
         struct fail why = {0};
         int err = p->ops.propose(p->self, e->kind, span_of(e->envelope, e->len), &why);
         if (err == E_NOT_LEADER) {
             return; /* proposals_on_leader comes */
         }
+        if (err && e->is_shown) {
+            p->hold_ms = now.mono_ms + PROPOSALS_HOLD_MS;
+            return;
+        }
         if (err) {
-            drop(p, e, &why);
+            proposals_drop(p, e, &why);
             continue;
         }
         p->in_flight += e->len;
@@ -373,10 +358,10 @@ static void propose_here(struct proposals *p, struct now now)
 }
 
 /* What goes into one frame from p->next on: its length, and what follows. */
-static size_t plan_frame(const struct proposals *p, const struct pending **ret_end)
+static size_t plan_frame(const struct proposals *p, const struct proposals_item **ret_end)
 {
     size_t len = 1;
-    const struct pending *e = p->next;
+    const struct proposals_item *e = p->next;
     while (e && (len == 1 || len + ITEM_HEAD + e->len <= PROPOSALS_FRAME_BYTES)) {
         len += ITEM_HEAD + e->len;
         e = e->next;
@@ -385,12 +370,13 @@ static size_t plan_frame(const struct proposals *p, const struct pending **ret_e
     return len;
 }
 
-static struct buf *make_frame(const struct proposals *p, const struct pending *end, size_t len)
+static struct buf *make_frame(const struct proposals *p, const struct proposals_item *end,
+                              size_t len)
 {
     char *frame = mem_alloc(len);
     char *at = frame;
     *at++ = VERSION;
-    for (const struct pending *e = p->next; e != end; e = e->next) {
+    for (const struct proposals_item *e = p->next; e != end; e = e->next) {
         *at = (char)e->kind;
         put_u32(at + 1, (uint32_t)e->len);
         memcpy(at + ITEM_HEAD, e->envelope, e->len);
@@ -402,7 +388,7 @@ static struct buf *make_frame(const struct proposals *p, const struct pending *e
 static void send_frames(struct proposals *p, struct now now)
 {
     while (p->next && p->in_flight < PROPOSALS_FLIGHT_BYTES) {
-        const struct pending *end = NULL;
+        const struct proposals_item *end = NULL;
         size_t len = plan_frame(p, &end);
         if (!p->ops.send(p->self, p->leader, make_frame(p, end, len))) {
             return; /* proposals_on_link comes */
@@ -467,8 +453,10 @@ uint64_t proposals_deadline(const struct proposals *p)
     if (!p->is_up) {
         return p->up ? p->up_next_ms : UINT64_MAX;
     }
-    bool waits = p->leader != p->owner && p->count > 0;
-    return waits ? p->sent_ms + PROPOSALS_RETRY_MS : UINT64_MAX;
+    if (p->leader == p->owner) {
+        return p->hold_ms ? p->hold_ms : UINT64_MAX;
+    }
+    return p->count > 0 ? p->sent_ms + PROPOSALS_RETRY_MS : UINT64_MAX;
 }
 
 bool proposals_receive(struct proposals *p, struct span frame, bool *ret_bad)

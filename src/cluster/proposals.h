@@ -7,12 +7,13 @@
  *
  * Until the log has taken this node's OWNER_UP (its epoch) operations wait here: the up of
  * proposals_set_up is proposed again and again until proposals_on_up.
- * Nobody leads: they wait. What that means for a client is its feature's affair (registrations are
- * shown from an overlay, config writes are refused): proposals_wait_ms tells for how long.
+ * Nobody leads: they wait. What that means for a client is its owner's affair (registrations are
+ * shown before they are applied, config writes are refused): proposals_wait_ms tells for how long,
+ * proposals_look gives those that wait, in their order.
  *
  * Thread:  core only.
- * Owns:    the bytes. A cookie is handed back exactly once: by proposals_open (applied here) or
- *          ops->reject.
+ * Owns:    the bytes. A cookie is handed back exactly once: by proposals_open (applied here),
+ *          proposals_shown, proposals_covered or ops->reject.
  * Limits:  PROPOSALS_MAX operations, PROPOSALS_BYTES_MAX bytes; PROPOSALS_FRAME_BYTES a frame (one
  *          larger operation alone); PROPOSALS_FLIGHT_BYTES sent and not yet applied.
  * Bytes:   an operation in the log is an envelope: u8 version, u64 owner, epoch, prev, seq (little
@@ -38,6 +39,7 @@
 #define PROPOSALS_FLIGHT_BYTES (16u << 20)
 #define PROPOSALS_ENVELOPE 33   /* bytes before the operation */
 #define PROPOSALS_RETRY_MS 1000 /* a leader that does not answer is sent everything again */
+#define PROPOSALS_HOLD_MS 100   /* what is shown is offered to a full log again */
 
 struct proposals_ops {
     /* Put an envelope into this node's log (which leads). What consensus_propose says. */
@@ -91,7 +93,8 @@ struct proposal {
     uint64_t owner;
     uint64_t epoch;
     struct span op;
-    void *cookie; /* this node's, which waits for it; NULL */
+    void *cookie;   /* this node's, which waits for it; NULL */
+    uint64_t shown; /* its number when it is one of this node's that are shown; 0 */
     enum owners_verdict verdict;
 };
 
@@ -109,11 +112,42 @@ MUST_USE int proposals_open(struct proposals *p, struct owners *owners, struct s
 void proposals_on_up(struct proposals *p, struct now now);
 
 /* The log refused an envelope of this node after it took it (leadership lost, full): it goes again,
- * or, when the reason is the disk, its client is told. */
+ * or, when the reason is the disk and it is not shown, its client is told. */
 void proposals_on_reject(struct proposals *p, uint64_t seq, const struct fail *why);
 
-/* Nobody leads for too long: what waits and is not of this kind is rejected with why. */
+/* Nobody leads for too long: what waits is rejected with why. What is shown stays, and so does what
+ * is of this kind and either not looked at yet or waited for by nobody. */
 void proposals_give_up(struct proposals *p, unsigned kept_kind, const struct fail *why);
+
+/* One that waits. Plain data; op is borrowed until the next call. */
+struct proposals_waiting {
+    uint64_t seq;
+    uint64_t since_ms;
+    unsigned kind;
+    struct span op;
+    void *cookie;
+};
+
+/* The oldest that was not looked at yet; false: there is none. One of the following three says what
+ * becomes of it, so that the next one can be looked at. */
+bool proposals_look(const struct proposals *p, struct proposals_waiting *ret);
+
+/* It waits on as it is. */
+void proposals_pass(struct proposals *p, uint64_t seq);
+
+/* It is shown before it is applied: its cookie is the caller's, its number comes back from
+ * proposals_open. It was answered, so nothing rejects it any more: a log that has no room is asked
+ * again. */
+void proposals_shown(struct proposals *p, uint64_t seq);
+
+/* It is rejected with why. */
+void proposals_refuse(struct proposals *p, uint64_t seq, const struct fail *why);
+
+/* A snapshot took the place of entries: all up to last_seq of this node's present epoch is in it.
+ * True: *ret is the oldest of them, which waits no more (op is empty, nobody's cookie is lost);
+ * ask again. */
+bool proposals_covered(struct proposals *p, uint64_t last_seq, struct proposals_waiting *ret,
+                       bool *ret_shown);
 
 /* Send what is due. Once a turn. */
 void proposals_turn(struct proposals *p, struct now now);
