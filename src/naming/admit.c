@@ -116,20 +116,13 @@ static int check_limits(struct naming *n, const struct naming_publish *p, const 
     return 0;
 }
 
-/* The kind is fixed while somebody publishes the service or it has a record, as apply has it.
- * Nacos's texts, trailing blank too. */
+/* The kind is fixed while somebody publishes the service or it has a record, as apply has it. */
 static int check_kind(const struct service *s, const struct naming_publish *p, struct fail *fail)
 {
     if (!s || s->ephemeral == p->ephemeral || (s->publication_count == 0 && !s->has_record)) {
         return 0;
     }
-    return fail_set_codes(fail, E_INVALID, 400, 0,
-                          "errCode: 400, errMsg: Current service " GROUPED
-                          " is %s service, can't %s instance. ",
-                          GROUPED_ARG(&s->name), s->ephemeral ? "ephemeral" : "persistent",
-                          !p->ephemeral ? "register persistent"
-                          : p->batch    ? "batch register ephemeral"
-                                        : "register ephemeral");
+    return service_refuse_kind(s, p->ephemeral, p->batch, fail);
 }
 
 /* What the client wants from now on, should it have to be put back (restore.h). */

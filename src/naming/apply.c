@@ -27,6 +27,21 @@ static void touch(struct service *s, const struct naming_op *op, struct changes 
     changes->touched = s;
 }
 
+/* What changed is seen only by what is pending of this node: behind an entry that it hides, or set
+ * over one that it has alone. */
+static void touch_behind(struct service *s, struct changes *changes)
+{
+    if (!s->pending) {
+        return;
+    }
+    if (changes->behind_count == changes->behind_cap) {
+        changes->behind_cap = changes->behind_cap ? changes->behind_cap * 2 : 8;
+        changes->behind =
+            mem_realloc(changes->behind, changes->behind_cap, sizeof(struct service *));
+    }
+    changes->behind[changes->behind_count++] = s;
+}
+
 /* The ring grows as it fills: most services lose few instances, and there are very many. */
 static struct removal *removal_next(struct service *s)
 {
@@ -240,18 +255,9 @@ static void publication_remove(struct naming *n, struct publication *p, enum rem
     mem_free(p);
     if (shown) {
         touch(s, op, changes);
+    } else {
+        touch_behind(s, changes);
     }
-}
-
-static int refuse_kind(const struct service *s, const struct naming_op *op, struct fail *fail)
-{
-    const char *what = !op->ephemeral ? "register persistent"
-                       : op->batch    ? "batch register ephemeral"
-                                      : "register ephemeral";
-    return fail_set_codes(fail, E_INVALID, 400, 0,
-                          "errCode: 400, errMsg: Current service %.*s is %s service, can't %s "
-                          "instance. ",
-                          SPAN_ARG(s->grouped), s->ephemeral ? "ephemeral" : "persistent", what);
 }
 
 /* One instance of the new list: the publication's old entry of that key, or a new one. */
@@ -311,7 +317,7 @@ static int apply_publish(struct naming *n, const struct naming_op *op, struct ch
     struct service *s = service_obtain(n, &op->service);
     if (s->exists && s->ephemeral != op->ephemeral) {
         if (s->publication_count > 0 || s->has_record) {
-            return refuse_kind(s, op, fail);
+            return service_refuse_kind(s, op->ephemeral, op->batch, fail);
         }
         /* DIFF(kind-change): nothing is published, so the kind is free again. */
         n->digest -= naming_piece_head(s);
@@ -444,6 +450,8 @@ static int apply_health(struct naming *n, const struct naming_op *op, struct cha
     if (changed) {
         changes->unhealthy = !op->healthy;
         touch(s, op, changes);
+    } else if (p) {
+        touch_behind(s, changes);
     }
     return 0;
 }
@@ -469,6 +477,7 @@ static int apply_overlay(struct naming *n, const struct naming_op *op, struct ch
     }
     if (op->remove) {
         overlay_drop(s, op);
+        touch_behind(s, changes);
         return 0;
     }
     struct instance_slot *slot = NULL;
@@ -570,6 +579,7 @@ void changes_close(struct naming *n, struct changes *changes)
         instance_unref(changes->removed[i].instance);
     }
     mem_free(changes->removed);
+    mem_free(changes->behind);
     while (changes->touched) {
         struct service *s = changes->touched;
         changes->touched = s->touched_next;

@@ -25,6 +25,9 @@ struct changes {
     struct service *touched; /* by touched_next: their lists changed */
     struct change_removal *removed;
     size_t removed_count, removed_cap;
+    /* Changed where only what is pending of this node sees it (pending.h). */
+    struct service **behind;
+    size_t behind_count, behind_cap;
     struct service *created; /* made by this operation, or NULL */
     struct client *client;   /* of the operation, or NULL; closing frees it if nothing holds it */
     struct client **gone;    /* of a lost owner, sorted by id; freed likewise */

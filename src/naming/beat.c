@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "naming/beat_peer.h"
 #include "naming/naming_op.h"
+#include "naming/pending.h"
 #include "naming/restore.h"
 
 #define KEY_INTERVAL "preserved.heart.beat.interval"
@@ -19,21 +20,6 @@
 
 /* Times from metadata are cut to this (about 31 years), so that sums of them cannot overflow. */
 #define BEAT_MILLIS_MAX INT64_C(1000000000000)
-
-/* What is on its way through the log for a publication: it is not proposed twice. */
-enum beat_proposed {
-    BEAT_PROPOSED_NONE,
-    BEAT_PROPOSED_UNHEALTHY,
-    BEAT_PROPOSED_HEALTHY,
-    BEAT_PROPOSED_REMOVE,
-    BEAT_PROPOSED_PUBLISH, /* taken over from another node */
-};
-
-/* When something happens to a publication that is not heard of again; DEADLINE_NONE: never. */
-struct beat_times {
-    uint64_t unhealthy_ms;
-    uint64_t remove_ms;
-};
 
 struct span beat_client_id(struct span ip, int64_t port, char dst[BEAT_CLIENT_ID_MAX])
 {
@@ -54,19 +40,25 @@ static int64_t millis(const struct instance *i, const char *key, int64_t dflt)
 }
 
 /* Nacos compares with >: an age of exactly the timeout is in time. */
-static struct beat_times times(const struct naming *n, const struct publication *p)
+struct beat_times beat_times(const struct naming *n, const struct instance *i, bool healthy,
+                             uint64_t beat_ms)
 {
-    const struct instance *i = p->entries->effective;
     struct beat_times t = {.unhealthy_ms = DEADLINE_NONE, .remove_ms = DEADLINE_NONE};
     if (span_ieq(instance_metadata(i, KEY_CHECK), SPAN("false"))) {
         return t;
     }
     uint64_t silent_ms = (uint64_t)millis(i, KEY_TIMEOUT, n->options.beat_timeout_ms);
-    t.unhealthy_ms = i->healthy ? p->beat_ms + silent_ms + 1 : DEADLINE_NONE;
+    t.unhealthy_ms = healthy ? beat_ms + silent_ms + 1 : DEADLINE_NONE;
     if (n->options.expire_instances) {
-        t.remove_ms = p->beat_ms + (uint64_t)millis(i, KEY_DELETE, n->options.beat_delete_ms) + 1;
+        t.remove_ms = beat_ms + (uint64_t)millis(i, KEY_DELETE, n->options.beat_delete_ms) + 1;
     }
     return t;
+}
+
+static struct beat_times times(const struct naming *n, const struct publication *p)
+{
+    const struct instance *i = p->entries->effective;
+    return beat_times(n, i, i->healthy, p->beat_ms);
 }
 
 void beat_changed(struct naming *n, struct publication *p)
@@ -84,25 +76,44 @@ void beat_changed(struct naming *n, struct publication *p)
     deadline_set(&n->beats, &p->beat, at_ms);
 }
 
-static void propose(struct naming *n, struct publication *p, enum beat_proposed what,
-                    struct now now, struct outbox *out)
+void beat_propose(const struct service *s, struct span client, enum beat_proposed what,
+                  struct now now, struct outbox *out)
 {
     struct naming_op op = {
         .kind = what == BEAT_PROPOSED_REMOVE ? NAMING_OP_UNPUBLISH : NAMING_OP_HEALTH,
         .time_ms = now.wall_ms,
-        .service = p->service->name,
-        .client = span_of(p->client->id, p->client->id_len),
-        .client_kind = p->client->kind,
+        .service = s->name,
+        .client = client,
+        .client_kind = CLIENT_HTTP,
         .reason = REMOVAL_BEAT_EXPIRED,
         .healthy = what == BEAT_PROPOSED_HEALTHY,
     };
     outbox_propose(out, CONSENSUS_NAMING, naming_op_encode(&op), NULL);
+}
+
+static void propose(struct naming *n, struct publication *p, enum beat_proposed what,
+                    struct now now, struct outbox *out)
+{
+    beat_propose(p->service, span_of(p->client->id, p->client->id_len), what, now, out);
     p->beat_proposed = (int)what;
     deadline_set(&n->beats, &p->beat, now.mono_ms + naming_retry_ms(n));
 }
 
+/* What is pending of it, if that says something. */
+static struct pending_piece *piece_of(struct naming *n, const struct publication *p)
+{
+    struct pending_piece *piece =
+        pending_find(p->service, span_of(p->client->id, p->client->id_len));
+    return piece && !pending_is_void(n, piece) ? piece : NULL;
+}
+
 void beat_heard(struct naming *n, struct publication *p, struct now now, struct outbox *out)
 {
+    struct pending_piece *piece = piece_of(n, p);
+    if (piece) {
+        pending_beat_heard(n, piece, now, out);
+        return;
+    }
     if (p->beat_proposed == BEAT_PROPOSED_REMOVE) {
         return; /* too late: its client is told so by the next answer, and registers again */
     }
@@ -114,14 +125,26 @@ void beat_heard(struct naming *n, struct publication *p, struct now now, struct 
     }
 }
 
-static struct publication *find(struct naming *n, const struct naming_beat *b)
+/* What is seen of the instance of a beat: at most one of the two. */
+struct beat_target {
+    struct publication *applied;
+    struct pending_piece *pending;
+};
+
+static struct beat_target find(struct naming *n, const struct naming_beat *b)
 {
-    char id[BEAT_CLIENT_ID_MAX];
-    struct client *c = client_find(n, beat_client_id(b->instance.ip, b->instance.port, id));
-    struct service *s = c ? service_find(n, &b->service) : NULL;
-    struct publication *p = s ? publication_find(c, s) : NULL;
+    char bytes[BEAT_CLIENT_ID_MAX];
+    struct span id = beat_client_id(b->instance.ip, b->instance.port, bytes);
+    struct service *s = service_find(n, &b->service);
+    struct client *c = s ? client_find(n, id) : NULL;
+    struct publication *p = c ? publication_find(c, s) : NULL;
+    struct pending_piece *piece = s ? pending_find(s, id) : NULL;
+    if (piece && !pending_is_void(n, piece)) {
+        bool is_seen = pending_first(n, piece) && piece->beat_proposed != BEAT_PROPOSED_REMOVE;
+        return (struct beat_target){.pending = is_seen ? piece : NULL};
+    }
     bool going = p && p->beat_proposed == BEAT_PROPOSED_REMOVE;
-    return going ? NULL : p;
+    return (struct beat_target){.applied = going ? NULL : p};
 }
 
 /* Its node is lost: what it publishes is published once more, through this one. */
@@ -163,11 +186,18 @@ int beat_take(struct naming *n, struct naming_beat *b, struct api_call *waiting,
     ASSERT_ON(THREAD_CORE);
     atomic_fetch_add_explicit(&n->counters.beats, 1, memory_order_relaxed);
     const int64_t interval_ms = n->options.beat_interval_ms;
-    struct publication *p = find(n, b);
-    if (p) {
-        take_known(n, p, now, out);
+    struct beat_target at = find(n, b);
+    const struct instance *seen = NULL;
+    if (at.applied) {
+        take_known(n, at.applied, now, out);
+        seen = at.applied->entries->effective;
+    } else if (at.pending) {
+        pending_beat_heard(n, at.pending, now, out);
+        seen = pending_first(n, at.pending);
+    }
+    if (seen) {
         b->answer.code = BEAT_OK;
-        b->answer.interval_ms = millis(p->entries->effective, KEY_INTERVAL, interval_ms);
+        b->answer.interval_ms = millis(seen, KEY_INTERVAL, interval_ms);
         return API_ANSWERED;
     }
     if (!b->full) {
@@ -221,6 +251,9 @@ void beat_forget(struct naming *n, struct publication *p)
 
 static void check(struct naming *n, struct publication *p, struct now now, struct outbox *out)
 {
+    if (piece_of(n, p)) {
+        return; /* watched there, and from the end of it on here again */
+    }
     struct beat_times t = times(n, p);
     p->beat_proposed = BEAT_PROPOSED_NONE;
     if (!client_is_watched(n, p->client)) {

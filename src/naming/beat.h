@@ -57,6 +57,28 @@ void beat_health_applied(struct naming *n, struct publication *p, bool healthy);
 /* It goes: watch it no more. */
 void beat_forget(struct naming *n, struct publication *p);
 
+/* What is on its way through the log for a publication: it is not proposed twice. */
+enum beat_proposed {
+    BEAT_PROPOSED_NONE,
+    BEAT_PROPOSED_UNHEALTHY,
+    BEAT_PROPOSED_HEALTHY,
+    BEAT_PROPOSED_REMOVE,
+    BEAT_PROPOSED_PUBLISH, /* taken over from another node */
+};
+
+/* When something happens to an instance that is not heard of again; DEADLINE_NONE: never. */
+struct beat_times {
+    uint64_t unhealthy_ms;
+    uint64_t remove_ms;
+};
+/* Of one that was heard of at beat_ms; i: as it is published or shown, for its metadata. */
+struct beat_times beat_times(const struct naming *n, const struct instance *i, bool healthy,
+                             uint64_t beat_ms);
+
+/* Propose what becomes of a client's publication; not PUBLISH. */
+void beat_propose(const struct service *s, struct span client, enum beat_proposed what,
+                  struct now now, struct outbox *out);
+
 /* Whatever is due: unhealthy, remove. */
 void beat_turn(struct naming *n, struct now now, struct outbox *out);
 

@@ -12,6 +12,7 @@
 #include "naming/beat_peer.h"
 #include "naming/clean.h"
 #include "naming/naming_op.h"
+#include "naming/pending.h"
 #include "naming/push.h"
 #include "naming/react.h"
 #include "naming/restore.h"
@@ -61,6 +62,7 @@ void naming_destroy(struct naming *n)
     }
     push_state_free(n, NULL);
     restore_close(n);
+    pending_close(n);
     beat_peer_close(n);
     struct client *c = NULL;
     struct client *next = NULL;
@@ -139,6 +141,13 @@ void naming_ack(struct naming *n, uint64_t conn, const struct ack *ack, struct n
     push_ack(n, conn, ack, now);
 }
 
+/* An entry of the log. */
+struct naming_entry {
+    struct span op;
+    uint64_t owner;
+    struct api_call *waiting;
+};
+
 static void refuse_damaged(struct naming *n, struct api_call *waiting, const struct fail *why,
                            struct outbox *out)
 {
@@ -166,8 +175,9 @@ static void await_absent(struct naming *n, const struct naming_op *op, struct no
     }
 }
 
-static void commit(struct naming *n, const struct naming_op *op, struct api_call *waiting,
-                   struct now now, struct outbox *out)
+/* Returns what apply did. */
+static int commit(struct naming *n, const struct naming_op *op, struct api_call *waiting,
+                  struct now now, struct outbox *out)
 {
     bool gone = op->kind == NAMING_OP_CLIENT_GONE;
     struct client *c = gone ? client_find(n, op->client) : NULL;
@@ -185,30 +195,55 @@ static void commit(struct naming *n, const struct naming_op *op, struct api_call
         client_release(n, c);
     }
     if (n->is_replaying) {
-        return;
+        return err;
     }
     if (op->kind == NAMING_OP_PUBLISH) {
         await_absent(n, op, now);
     }
     restore_committed(n, op, now);
+    return err;
+}
+
+static int commit_bytes(struct naming *n, const struct naming_entry *e, struct now now,
+                        struct outbox *out)
+{
+    int err = 0;
+    struct arena arena;
+    arena_init(&arena, NAMING_OP_ARENA_MAX);
+    struct naming_op op = {0};
+    struct fail fail = {0};
+    n->replayed += n->is_replaying;
+    if (naming_op_decode(e->op, &arena, &op, &fail) == 0) {
+        op.owner = e->owner;
+        err = commit(n, &op, e->waiting, now, out);
+    } else {
+        refuse_damaged(n, e->waiting, &fail, out);
+    }
+    arena_close(&arena);
+    return err;
 }
 
 void naming_commit(struct naming *n, struct span bytes, uint64_t owner, struct api_call *waiting,
                    struct now now, struct outbox *out)
 {
     ASSERT_ON(THREAD_CORE);
-    struct arena arena;
-    arena_init(&arena, NAMING_OP_ARENA_MAX);
-    struct naming_op op = {0};
-    struct fail fail = {0};
-    n->replayed += n->is_replaying;
-    if (naming_op_decode(bytes, &arena, &op, &fail) == 0) {
-        op.owner = owner;
-        commit(n, &op, waiting, now, out);
-    } else {
-        refuse_damaged(n, waiting, &fail, out);
+    struct naming_entry e = {bytes, owner, waiting};
+    (void)commit_bytes(n, &e, now, out);
+}
+
+void naming_commit_shown(struct naming *n, uint64_t id, struct span bytes, uint64_t owner,
+                         struct now now, struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    struct naming_entry e = {.op = bytes, .owner = owner};
+    if (bytes.len > 0 && commit_bytes(n, &e, now, out) != 0) {
+        atomic_fetch_add_explicit(&n->counters.shown_vain, 1, memory_order_relaxed);
+        outbox_trace(
+            out, "naming",
+            "event=shown_in_vain meaning=\"a registration that was answered below a quorum "
+            "cannot be: its service became one of the other kind meanwhile\"");
     }
-    arena_close(&arena);
+    pending_end(n, id, now);
 }
 
 static void gone_turn(struct naming *n, struct now now, struct outbox *out)
@@ -216,6 +251,10 @@ static void gone_turn(struct naming *n, struct now now, struct outbox *out)
     struct deadline *d = NULL;
     for (int i = 0; i < GONE_BATCH && (d = deadlines_pop(&n->gones, now.mono_ms)); i++) {
         struct client *c = CONTAINER_OF(d, struct client, gone_due);
+        if (pending_is_leaving(n, c)) {
+            deadline_set(&n->gones, &c->gone_due, now.mono_ms + naming_retry_ms(n));
+            continue; /* it is not lost: this node shows it until the log takes it */
+        }
         if (c->gone || client_is_watched(n, c)) {
             propose_gone(n, c, now, out);
         }
@@ -233,6 +272,7 @@ void naming_turn(struct naming *n, struct now now, struct outbox *out)
     gone_turn(n, now, out);
     restore_turn(n, now, out);
     beat_turn(n, now, out);
+    pending_beat_turn(n, now, out);
     clean_turn(n, now, out);
     push_turn(n, now, out);
 }
@@ -242,8 +282,9 @@ uint64_t naming_deadline(const struct naming *n)
     if (n->is_replaying) {
         return UINT64_MAX;
     }
-    const uint64_t all[] = {push_deadline(n), beat_deadline(n), clean_deadline(n),
-                            restore_deadline(n), deadlines_next(&n->gones)};
+    const uint64_t all[] = {push_deadline(n),          beat_deadline(n),
+                            clean_deadline(n),         restore_deadline(n),
+                            deadlines_next(&n->gones), pending_beat_deadline(n)};
     uint64_t next = all[0];
     for (size_t i = 1; i < ARRAY_LEN(all); i++) {
         next = all[i] < next ? all[i] : next;
@@ -267,6 +308,7 @@ struct naming_stats naming_stats(const struct naming *n)
         .http_clients = n->client_counts[CLIENT_HTTP],
         .persistent_clients = n->client_counts[CLIENT_PERSISTENT],
         .pushes_pending = n->pushes.count + n->acks.count,
+        .shown = n->pending ? HASH_COUNT(n->pending->ops) : 0,
     };
     return stats;
 }

@@ -95,6 +95,8 @@ struct naming_counters {
     atomic_ulong beats_untold; /* no room: their clients beat again */
     atomic_ulong taken_over;   /* publications of HTTP clients whose node is lost */
     atomic_ulong restored;     /* publications put back after this node was given up */
+    atomic_ulong shown;        /* registrations that were answered before they were applied */
+    atomic_ulong shown_vain;   /* of those, the ones that had no effect when they were */
 };
 
 struct naming;
@@ -156,6 +158,34 @@ void naming_ack(struct naming *n, uint64_t conn, const struct ack *ack, struct n
 void naming_commit(struct naming *n, struct span op, uint64_t owner, struct api_call *waiting,
                    struct now now, struct outbox *out);
 
+/* An operation that this node has proposed and that the log does not take for now. id: its number,
+ * greater than those shown before. waiting: the call that waits for it, or NULL. Plain data. */
+struct naming_waiting {
+    uint64_t id;
+    struct span op;
+    struct api_call *waiting;
+};
+
+enum naming_shown {
+    NAMING_SHOWN,   /* this node's clients see it; the waiting call is answered */
+    NAMING_WAITS,   /* it is none of those that are shown: what an operator wrote, what persists */
+    NAMING_REFUSED, /* with the reason; the waiting call is not answered */
+};
+
+/* Show it to this node's clients before it is applied: registrations, deregistrations, ends of
+ * clients and what becomes of the health of HTTP clients. In the order in which they were proposed,
+ * none left out that is shown later.
+ * E_LIMIT    PENDING_MAX (pending.h)
+ * E_INVALID  the service is of the other kind
+ * E_BUSY     it is proposed again by itself: nothing is lost without it */
+MUST_USE enum naming_shown naming_show(struct naming *n, const struct naming_waiting *w,
+                                       struct now now, struct outbox *out, struct fail *fail);
+
+/* naming_commit of an operation that is shown as id: its clients see no difference. op empty: what
+ * the log loaded instead of it (a snapshot) holds it. */
+void naming_commit_shown(struct naming *n, uint64_t id, struct span op, uint64_t owner,
+                         struct now now, struct outbox *out);
+
 /* The log says that a node is lost (OWNER_EXPIRE; called on every node at the same place of the
  * log): its connection and HTTP clients go with REMOVAL_OWNER_LOST, those that moved to another
  * node stay. time_ms: wall time of that entry. One pass over all clients, and what the lost ones
@@ -196,6 +226,7 @@ struct naming_stats {
     size_t services, instances, subscriptions;
     size_t clients, connection_clients, http_clients, persistent_clients;
     size_t pushes_pending;
+    size_t shown; /* operations that are shown and not applied */
 };
 
 /* The figures as they are now. O(1). */

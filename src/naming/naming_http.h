@@ -65,8 +65,9 @@ HTTP_ADMIT(http_admit_removals);
 
 /* The distinct cluster names among the first scan_max instances shown, at most HTTP_CLUSTERS_MAX.
  * The array is the caller's (mem_free), the names are borrowed from the instances. */
-struct service;
-size_t http_cluster_names(const struct service *s, size_t scan_max, struct span **ret_names);
+struct service_seen;
+size_t http_cluster_names(const struct service_seen *seen, size_t scan_max,
+                          struct span **ret_names);
 
 /* A service of either version: what most routes decode. */
 struct http_service {

@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "base/mem.h"
 #include "naming/naming_http.h"
+#include "naming/pending.h"
 #include "naming/push.h"
 #include "naming/push_state.h"
 #include "naming/state.h"
@@ -82,9 +83,9 @@ static bool contains(struct span text, struct span part)
 
 static bool catalog_matches(const struct http_catalog *m, const struct service *s)
 {
-    return s->exists && span_eq(s->name.namespace_id, m->page.namespace_id) &&
+    return service_is_visible(s) && span_eq(s->name.namespace_id, m->page.namespace_id) &&
            contains(s->name.name, m->service) && contains(s->name.group, m->group) &&
-           (!m->has_instances || s->shown_count > 0);
+           (!m->has_instances || s->shown_count > 0 || s->pending);
 }
 
 /* DIFF(sorted-lists): Nacos gives no order. */
@@ -101,7 +102,7 @@ static int by_name(const void *a, const void *b)
 static struct service **catalog_select(struct naming *n, const struct http_catalog *m,
                                        size_t *ret_count)
 {
-    struct service **list = mem_zalloc(n->service_count + 1, sizeof(struct service *));
+    struct service **list = mem_zalloc(HASH_COUNT(n->services) + 1, sizeof(struct service *));
     size_t count = 0;
     for (struct service *s = n->services; s; s = s->hh.next) {
         if (catalog_matches(m, s)) {
@@ -113,19 +114,20 @@ static struct service **catalog_select(struct naming *n, const struct http_catal
     return list;
 }
 
-static void write_catalog_row(struct json_out *j, const struct service *s)
+static void write_catalog_row(struct json_out *j, const struct service_seen *seen)
 {
+    const struct service *s = seen->service;
     struct span *clusters = NULL;
-    size_t clusters_count = http_cluster_names(s, CATALOG_SCAN_MAX, &clusters);
+    size_t clusters_count = http_cluster_names(seen, CATALOG_SCAN_MAX, &clusters);
     mem_free(clusters);
-    bool triggers = s->shown_count > 0 &&
-                    (double)s->healthy_count <= s->protect_threshold * (double)s->shown_count;
+    bool triggers =
+        seen->count > 0 && (double)seen->healthy <= s->protect_threshold * (double)seen->count;
     json_object(j);
     json_kstr(j, "name", s->name.name);
     json_kstr(j, "groupName", s->name.group);
     json_kint(j, "clusterCount", (int64_t)clusters_count);
-    json_kint(j, "ipCount", (int64_t)s->shown_count);
-    json_kint(j, "healthyInstanceCount", (int64_t)s->healthy_count);
+    json_kint(j, "ipCount", (int64_t)seen->count);
+    json_kint(j, "healthyInstanceCount", (int64_t)seen->healthy);
     json_kstr(j, "triggerFlag", triggers ? SPAN("true") : SPAN("false"));
     json_object_end(j);
 }
@@ -133,7 +135,6 @@ static void write_catalog_row(struct json_out *j, const struct service *s)
 HTTP_ADMIT(http_admit_catalog)
 {
     const struct http_catalog *m = call->msg;
-    (void)now;
     (void)out;
     (void)fail;
     size_t count = 0;
@@ -148,7 +149,8 @@ HTTP_ADMIT(http_admit_catalog)
     json_key(&j, "serviceList");
     json_array(&j);
     for (size_t i = from; i < to; i++) {
-        write_catalog_row(&j, list[i]);
+        struct service_seen seen = service_seen(self, list[i], now);
+        write_catalog_row(&j, &seen);
     }
     json_array_end(&j);
     json_object_end(&j);
@@ -187,17 +189,17 @@ static int by_address(const void *a, const void *b)
 HTTP_ADMIT(http_admit_catalog_instances)
 {
     const struct http_catalog_instances *m = call->msg;
-    (void)now;
     (void)out;
-    const struct service *s = service_find(self, &m->service);
+    struct service *s = service_find(self, &m->service);
     struct span grouped = service_name_grouped(&m->service, &call->arena);
-    if (!s || !s->exists) {
+    if (!s || !service_is_visible(s)) {
         return fail_set(fail, E_NOT_FOUND, "service %.*s is not found!", SPAN_ARG(grouped));
     }
-    const struct instance **list = mem_zalloc(s->shown_count + 1, sizeof(struct instance *));
+    struct service_seen seen = service_seen(self, s, now);
+    const struct instance **list = mem_zalloc(seen.count + 1, sizeof(struct instance *));
     size_t count = 0;
-    for (size_t i = 0; i < s->shown_count; i++) {
-        const struct instance *it = s->shown[i]->effective;
+    for (size_t i = 0; i < seen.count; i++) {
+        const struct instance *it = service_seen_at(&seen, i);
         if (name_cluster_in(m->cluster, it->cluster)) {
             list[count++] = it;
         }

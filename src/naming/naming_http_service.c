@@ -9,6 +9,7 @@
 #include "naming/admit.h"
 #include "naming/naming_http.h"
 #include "naming/naming_op.h"
+#include "naming/pending.h"
 #include "naming/state.h"
 #include "wire/json_in.h"
 
@@ -249,16 +250,16 @@ struct cluster_name {
     UT_hash_handle hh;
 };
 
-size_t http_cluster_names(const struct service *s, size_t scan_max, struct span **ret_names)
+size_t http_cluster_names(const struct service_seen *seen, size_t scan_max, struct span **ret_names)
 {
-    size_t scan = s->shown_count < scan_max ? s->shown_count : scan_max;
+    size_t scan = seen->count < scan_max ? seen->count : scan_max;
     size_t max = scan < HTTP_CLUSTERS_MAX ? scan : HTTP_CLUSTERS_MAX;
     struct span *names = mem_zalloc(max + 1, sizeof(*names));
     struct cluster_name *met = mem_zalloc(max + 1, sizeof(*met));
     struct cluster_name *table = NULL;
     size_t count = 0;
     for (size_t i = 0; i < scan && count < max; i++) {
-        struct span name = s->shown[i]->effective->cluster;
+        struct span name = service_seen_at(seen, i)->cluster;
         struct cluster_name *found = NULL;
         HASH_FIND(hh, table, name.data, name.len, found);
         if (!found) {
@@ -274,10 +275,11 @@ size_t http_cluster_names(const struct service *s, size_t scan_max, struct span 
     return count;
 }
 
-static void write_service_v1(struct json_out *j, const struct service *s)
+static void write_service_v1(struct json_out *j, const struct service_seen *seen)
 {
+    const struct service *s = seen->service;
     struct span *clusters = NULL;
-    size_t count = http_cluster_names(s, CLUSTER_SCAN_MAX, &clusters);
+    size_t count = http_cluster_names(seen, CLUSTER_SCAN_MAX, &clusters);
     json_object(j);
     json_kstr(j, "namespaceId", s->name.namespace_id);
     json_kstr(j, "groupName", s->name.group);
@@ -301,10 +303,11 @@ static void write_service_v1(struct json_out *j, const struct service *s)
     mem_free(clusters);
 }
 
-static void write_service_v2(struct json_out *j, const struct service *s)
+static void write_service_v2(struct json_out *j, const struct service_seen *seen)
 {
+    const struct service *s = seen->service;
     struct span *clusters = NULL;
-    size_t count = http_cluster_names(s, CLUSTER_SCAN_MAX, &clusters);
+    size_t count = http_cluster_names(seen, CLUSTER_SCAN_MAX, &clusters);
     v2_begin(j);
     json_object(j);
     json_kstr(j, "namespace", s->name.namespace_id);
@@ -329,7 +332,7 @@ static void write_service_v2(struct json_out *j, const struct service *s)
     write_metadata(j, s);
     json_kdouble(j, "protectThreshold", s->protect_threshold);
     write_selector(j, s);
-    json_kbool(j, "ephemeral", s->ephemeral);
+    json_kbool(j, "ephemeral", seen->value ? seen->value->ephemeral : s->ephemeral);
     json_object_end(j);
     v2_end(j);
 }
@@ -337,10 +340,9 @@ static void write_service_v2(struct json_out *j, const struct service *s)
 HTTP_ADMIT(http_admit_service_get)
 {
     const struct http_service *m = call->msg;
-    (void)now;
     (void)out;
-    const struct service *s = service_find(self, &m->service);
-    if (!s || !s->exists) {
+    struct service *s = service_find(self, &m->service);
+    if (!s || !service_is_visible(s)) {
         struct span grouped = service_name_grouped(&m->service, &call->arena);
         return fail_set_codes(fail, E_INVALID, 0, V2_SERVICE_NOT_EXIST,
                               "service not found, namespace: %.*s, serviceName: %.*s",
@@ -348,10 +350,11 @@ HTTP_ADMIT(http_admit_service_get)
     }
     struct json_out j;
     json_init(&j, 512);
+    struct service_seen seen = service_seen(self, s, now);
     if (form_is_v2(m->version)) {
-        write_service_v2(&j, s);
+        write_service_v2(&j, &seen);
     } else {
-        write_service_v1(&j, s);
+        write_service_v1(&j, &seen);
     }
     api_answer_json(call, &j);
     json_close(&j);

@@ -14,6 +14,7 @@
 #include "naming/naming_pack.h"
 #include "naming/naming_snapshot.h"
 #include "naming/overlay.h"
+#include "naming/pending.h"
 #include "naming/push.h"
 #include "naming/restore.h"
 #include "naming/state.h"
@@ -511,7 +512,7 @@ static void drop_services(struct naming *n, struct now now)
     struct service *next = NULL;
     HASH_ITER(hh, n->services, s, next)
     {
-        if (s->exists) {
+        if (service_is_visible(s)) {
             continue;
         }
         if (!n->is_replaying) {

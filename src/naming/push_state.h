@@ -77,7 +77,9 @@ struct push_state {
     size_t receivers;    /* subscribers of the last fan-out that are still here */
     size_t acked;        /* those of them that have acked since */
     uint32_t window_ms;
-    int64_t stamp;            /* the last one that was sent */
+    int64_t stamp;   /* the last one that was sent */
+    uint64_t digest; /* of the list that was pushed while something of it was pending ... */
+    bool has_digest; /* ... and it still is: the same again is not pushed */
     struct cluster_set *sets; /* uthash by clusters */
 };
 

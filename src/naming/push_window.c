@@ -143,8 +143,31 @@ static void adjust_window(const struct naming *n, struct push_state *push)
     push->window_ms = window / 2 > least ? (uint32_t)(window / 2) : least;
 }
 
+static uint64_t digest_of(struct naming *n, struct push_state *push, struct now now)
+{
+    const struct service_value *v = service_refresh(n, push->service, now);
+    return v ? service_value_digest(v) : 0;
+}
+
+/* The log confirms what was shown before, so receivers have this list already. Only such a service
+ * pays for the comparison. */
+static bool is_told(struct naming *n, struct push_state *push, struct now now)
+{
+    if (!push->service->pending && !push->has_digest) {
+        return false;
+    }
+    uint64_t digest = digest_of(n, push, now);
+    bool is_same = push->has_digest && push->digest == digest;
+    push->digest = digest;
+    push->has_digest = push->service->pending != NULL;
+    return is_same;
+}
+
 static void fan_out(struct naming *n, struct push_state *push, struct now now, struct flush *flush)
 {
+    if (is_told(n, push, now)) {
+        return;
+    }
     if (push->pushed) {
         adjust_window(n, push);
     }
@@ -221,6 +244,10 @@ static void sub_due(struct naming *n, struct subscription *sub, struct now now, 
         return;
     }
     ASSERT(sub->state != SUB_IDLE);
+    struct push_state *push = sub->service->push;
+    if (push->has_digest && push->digest != digest_of(n, push, now)) {
+        push->has_digest = false; /* now one of them has another list than the rest */
+    }
     send_to(n, sub, sub->held ? sub->held_changed_ms : sub->changed_ms, now, flush);
 }
 

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/thread.h"
 #include "naming/beat.h"
+#include "naming/pending.h"
 #include "naming/push.h"
 #include "naming/restore.h"
 
@@ -17,9 +18,9 @@ static struct span key_of(const struct service *s)
     return span_of(s->key, s->key_len);
 }
 
-static void service_changed(struct naming *n, struct service *s, struct now now)
+void service_changed(struct naming *n, struct service *s, struct now now)
 {
-    if (s->exists) {
+    if (service_is_visible(s)) {
         s->stale = true;
         view_spoil(n->view, key_of(s));
     } else {
@@ -162,6 +163,9 @@ static void follow(struct naming *n, const struct naming_applied *a, struct now 
     for (struct service *s = a->changes->touched; s; s = s->touched_next) {
         service_changed(n, s, now);
     }
+    for (size_t i = 0; i < a->changes->behind_count; i++) {
+        service_changed(n, a->changes->behind[i], now);
+    }
     count_and_trace(n, a->op, a->changes, out);
     if (a->err != 0) {
         return;
@@ -187,7 +191,7 @@ void naming_react(struct naming *n, const struct naming_applied *a, struct now n
 const struct service_value *service_refresh(struct naming *n, struct service *s, struct now now)
 {
     ASSERT_ON(THREAD_CORE);
-    if (!s || !s->exists) {
+    if (!s || !service_is_visible(s)) {
         return NULL;
     }
     struct view_value *current = NULL;
@@ -197,7 +201,7 @@ const struct service_value *service_refresh(struct naming *n, struct service *s,
         view_value_unref(current);
         return CONTAINER_OF(current, struct service_value, base);
     }
-    struct service_value *built = service_value_build(s);
+    struct service_value *built = s->pending ? pending_value(n, s) : service_value_build(s);
     view_publish(n->view, key_of(s), now.wall_ms, &built->base);
     s->stale = false;
     return built;

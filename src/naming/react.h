@@ -24,8 +24,11 @@ void naming_react(struct naming *n, const struct naming_applied *a, struct now n
 /* The success body of a call whose operation was applied; set by the row when it admits
  * (call->reply.body is prepared then and sent now), so react needs to know no message format. */
 
+/* What is visible of s changed: its value is stale, its subscribers are pushed. */
+void service_changed(struct naming *n, struct service *s, struct now now);
+
 /* Make the view's value current if it is stale, and return it (borrowed until the next change);
- * NULL when the service does not exist. At most one build per service and turn happens because a
+ * NULL when the service is not visible. At most one build per service and turn happens because a
  * fresh value is kept until the next change. */
 const struct service_value *service_refresh(struct naming *n, struct service *s, struct now now);
 

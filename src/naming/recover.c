@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/thread.h"
 #include "naming/beat.h"
+#include "naming/pending.h"
 #include "naming/push.h"
 #include "naming/restore.h"
 #include "naming/state.h"
@@ -37,7 +38,7 @@ static void leave(struct naming *n, struct client *c)
 static void show_services(struct naming *n, struct now now)
 {
     for (struct service *s = n->services; s; s = s->hh.next) {
-        if (!s->exists) {
+        if (!service_is_visible(s)) {
             continue;
         }
         s->stale = true;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "naming/beat.h"
 #include "naming/naming_digest.h"
+#include "naming/pending.h"
 #include "naming/push.h"
 #include "naming/state.h"
 
@@ -97,7 +98,8 @@ static void record_clear(struct service *s)
 
 bool service_release(struct naming *n, struct service *s)
 {
-    if (s->exists || s->publication_count > 0 || s->subscriber_count > 0 || s->touched) {
+    if (s->exists || s->publication_count > 0 || s->subscriber_count > 0 || s->touched ||
+        s->pending) {
         return false;
     }
     push_state_free(n, s);
@@ -115,83 +117,6 @@ bool service_release(struct naming *n, struct service *s)
     return true;
 }
 
-#define GROUP_KEY_MAX (NAME_NAMESPACE_MAX * 4 + 1 + NAME_GROUP_MAX * 4)
-
-/* A line feed stands in no checked namespace or group. */
-static struct span group_key(struct span namespace_id, struct span group, char dst[GROUP_KEY_MAX])
-{
-    if (namespace_id.len + 1 + group.len > GROUP_KEY_MAX) {
-        return (struct span){0};
-    }
-    char *at = dst;
-    (void)text_put(&at, namespace_id);
-    *at++ = '\n';
-    (void)text_put(&at, group);
-    return span_of(dst, (size_t)(at - dst));
-}
-
-static struct group_names *group_find(struct naming *n, struct span namespace_id, struct span group)
-{
-    char bytes[GROUP_KEY_MAX];
-    struct span key = group_key(namespace_id, group, bytes);
-    struct group_names *g = NULL;
-    if (key.len > 0) {
-        HASH_FIND(hh, n->groups, key.data, key.len, g);
-    }
-    return g;
-}
-
-static struct group_names *group_obtain(struct naming *n, const struct service_name *name)
-{
-    struct group_names *g = group_find(n, name->namespace_id, name->group);
-    if (g) {
-        return g;
-    }
-    char bytes[GROUP_KEY_MAX];
-    struct span key = group_key(name->namespace_id, name->group, bytes);
-    ASSERT(key.len > 0);
-    g = mem_zalloc(1, sizeof(*g) + key.len);
-    memcpy(g->key, key.data, key.len);
-    g->key_len = key.len;
-    g->sorted = true;
-    HASH_ADD_KEYPTR(hh, n->groups, g->key, g->key_len, g);
-    return g;
-}
-
-static void group_add(struct naming *n, struct service *s)
-{
-    struct group_names *g = group_obtain(n, &s->name);
-    if (g->count == g->cap) {
-        g->cap = g->cap ? g->cap * 2 : 8;
-        g->list = mem_realloc(g->list, g->cap, sizeof(struct service *));
-    }
-    g->sorted = g->sorted &&
-                (g->count == 0 || span_cmp(g->list[g->count - 1]->name.name, s->name.name) < 0);
-    s->group = g;
-    s->group_at = g->count;
-    g->list[g->count++] = s;
-}
-
-/* The last one takes its place. */
-static void group_remove(struct naming *n, struct service *s)
-{
-    struct group_names *g = s->group;
-    struct service *last = g->list[g->count - 1];
-    ASSERT(g->list[s->group_at] == s);
-    if (last != s) {
-        g->list[s->group_at] = last;
-        last->group_at = s->group_at;
-        g->sorted = false;
-    }
-    g->count--;
-    s->group = NULL;
-    if (g->count == 0) {
-        HASH_DELETE(hh, n->groups, g);
-        mem_free(g->list);
-        mem_free(g);
-    }
-}
-
 void service_set_exists(struct naming *n, struct service *s, bool ephemeral)
 {
     ASSERT(!s->exists);
@@ -200,7 +125,20 @@ void service_set_exists(struct naming *n, struct service *s, bool ephemeral)
     s->stale = true;
     n->digest += naming_piece_service(s);
     n->service_count++;
-    group_add(n, s);
+    if (!s->group) {
+        service_enlist(n, s);
+    }
+}
+
+int service_refuse_kind(const struct service *s, bool ephemeral, bool batch, struct fail *fail)
+{
+    const char *what = !ephemeral ? "register persistent"
+                       : batch    ? "batch register ephemeral"
+                                  : "register ephemeral";
+    return fail_set_codes(fail, E_INVALID, 400, 0,
+                          "errCode: 400, errMsg: Current service %.*s is %s service, can't %s "
+                          "instance. ",
+                          SPAN_ARG(s->grouped), s->ephemeral ? "ephemeral" : "persistent", what);
 }
 
 /* Its replicated half is as if it had never existed. */
@@ -213,7 +151,9 @@ static void service_forget(struct naming *n, struct service *s)
     s->exists = false;
     s->ephemeral = false;
     n->service_count--;
-    group_remove(n, s);
+    if (!service_is_visible(s)) {
+        service_delist(n, s);
+    }
     record_clear(s);
     slots_clear(s);
     mem_free(s->removals);
@@ -226,7 +166,7 @@ static void service_forget(struct naming *n, struct service *s)
 void service_set_gone(struct naming *n, struct service *s)
 {
     service_forget(n, s);
-    if (!n->is_replaying) {
+    if (!n->is_replaying && !service_is_visible(s)) {
         view_remove(n->view, span_of(s->key, s->key_len));
     }
 }
@@ -240,31 +180,6 @@ void service_show(struct service *s, struct entry *e)
     entry_set_place(e, s->shown_count);
     s->shown[s->shown_count++] = e;
     s->healthy_count += e->effective->healthy;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct service *x = *(struct service *const *)a;
-    const struct service *y = *(struct service *const *)b;
-    return span_cmp(x->name.name, y->name.name);
-}
-
-struct service *const *service_group_sorted(struct naming *n, struct span namespace_id,
-                                            struct span group, size_t *ret_count)
-{
-    struct group_names *g = group_find(n, namespace_id, group);
-    *ret_count = g ? g->count : 0;
-    if (!g) {
-        return NULL;
-    }
-    if (!g->sorted) {
-        qsort(g->list, g->count, sizeof(struct service *), by_name);
-        for (size_t i = 0; i < g->count; i++) {
-            g->list[i]->group_at = i;
-        }
-        g->sorted = true;
-    }
-    return g->list;
 }
 
 /* "ip port cluster": a blank stands in no checked ip or cluster. */
@@ -499,7 +414,6 @@ static size_t check_slots(const struct service *s)
 /* One that does not exist is as if it had never existed, but for this node's subscribers. */
 static void check_gone(const struct service *s)
 {
-    ASSERT(!s->group);
     ASSERT(!s->has_record);
     ASSERT(!s->metadata);
     ASSERT(!s->selector);
@@ -507,7 +421,7 @@ static void check_gone(const struct service *s)
     ASSERT(s->publication_count == 0);
     ASSERT(s->removals_count == 0);
     ASSERT(s->revision == 0);
-    ASSERT(s->subscriber_count > 0);
+    ASSERT(s->subscriber_count > 0 || s->pending);
 }
 
 static size_t check_service(const struct naming *n, const struct service *s)
@@ -527,21 +441,6 @@ static size_t check_service(const struct naming *n, const struct service *s)
     ASSERT(s->group->list[s->group_at] == s);
     ASSERT(s->removals || s->removals_count == 0);
     return entries;
-}
-
-static size_t check_groups(const struct naming *n)
-{
-    size_t services = 0;
-    for (const struct group_names *g = n->groups; g; g = g->hh.next) {
-        ASSERT(g->count > 0);
-        for (size_t i = 0; i < g->count; i++) {
-            ASSERT(g->list[i]->group == g);
-            ASSERT(g->list[i]->group_at == i);
-            ASSERT(!g->sorted || i == 0 || by_name(&g->list[i - 1], &g->list[i]) < 0);
-        }
-        services += g->count;
-    }
-    return services;
 }
 
 /* Returns how many publications all clients have. */
@@ -572,19 +471,22 @@ static size_t check_clients(const struct naming *n)
 void naming_check(const struct naming *n)
 {
     size_t existing = 0;
+    size_t visible = 0;
     size_t entries = 0;
     size_t publications = 0;
     size_t subscribers = 0;
     for (const struct service *s = n->services; s; s = s->hh.next) {
         entries += check_service(n, s);
         existing += s->exists;
+        visible += service_is_visible(s);
         publications += s->publication_count;
         subscribers += s->subscriber_count;
     }
     ASSERT(existing == n->service_count);
-    ASSERT(existing == check_groups(n));
+    ASSERT(visible == service_groups_check(n));
     ASSERT(entries == n->instance_count);
     ASSERT(publications == check_clients(n));
     ASSERT(subscribers == n->subscription_count);
     ASSERT(n->digest == naming_digest_count(n));
+    pending_check(n);
 }

@@ -1,5 +1,6 @@
 #include "naming/service_value.h"
 
+#include "base/hash.h"
 #include "base/json_out.h"
 #include "base/mem.h"
 #include "naming/state.h"
@@ -75,11 +76,10 @@ static struct hosts build_hosts(const struct service_value *v, const struct serv
     return h;
 }
 
-struct service_value *service_value_build(const struct service *s)
+struct service_value *service_value_begin(const struct service *s, size_t max)
 {
-    struct service_value *v = mem_alloc(sizeof(*v) + s->shown_count * sizeof(struct instance *));
+    struct service_value *v = mem_alloc(sizeof(*v) + max * sizeof(struct instance *));
     *v = (struct service_value){
-        .count = s->shown_count,
         .ephemeral = s->ephemeral,
         .has_record = s->has_record,
         .protect_threshold = s->protect_threshold,
@@ -87,15 +87,36 @@ struct service_value *service_value_build(const struct service *s)
     atomic_init(&v->base.refs, 1);
     v->base.destroy = value_destroy;
     v->instances = (struct instance **)(void *)(v + 1);
-    for (size_t i = 0; i < v->count; i++) {
-        v->instances[i] = instance_ref(s->shown[i]->effective);
-    }
+    return v;
+}
+
+void service_value_end(struct service_value *v)
+{
     struct hosts all = build_hosts(v, &(struct service_query){0});
     v->enabled = all.count;
     v->healthy = all.healthy;
     v->protecting = all.protecting;
     v->hosts = all.array;
+}
+
+struct service_value *service_value_build(const struct service *s)
+{
+    struct service_value *v = service_value_begin(s, s->shown_count);
+    for (; v->count < s->shown_count; v->count++) {
+        v->instances[v->count] = instance_ref(s->shown[v->count]->effective);
+    }
+    service_value_end(v);
     return v;
+}
+
+uint64_t service_value_digest(const struct service_value *v)
+{
+    uint64_t sum = v->protecting;
+    for (size_t i = 0; i < v->count; i++) {
+        const struct instance *it = v->instances[i];
+        sum += it->enabled ? hash_bytes(it->json.data, it->json.len) : 0;
+    }
+    return sum;
 }
 
 /* True when the whole list answers q: no cluster is asked for, and none is left out as unhealthy.

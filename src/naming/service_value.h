@@ -37,6 +37,14 @@ struct service;
 /* Put the value together from the service's pieces; one reference. */
 MUST_USE struct service_value *service_value_build(const struct service *s);
 
+/* The same by hand: room for max instances, of which the caller puts count with a reference each
+ * into the list; then the end. */
+MUST_USE struct service_value *service_value_begin(const struct service *s, size_t max);
+void service_value_end(struct service_value *v);
+
+/* A number of what readers see in it, whatever the order; another list has another one. */
+uint64_t service_value_digest(const struct service_value *v);
+
 /* What a reader wants. Plain data. */
 struct service_query {
     struct span clusters; /* comma list, echoed as it is; empty: all */

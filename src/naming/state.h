@@ -56,9 +56,10 @@ struct entry {
 /* All entries of one key of a service. */
 struct instance_slot {
     struct entry *newest;
-    struct overlay *overlay; /* may exist without entries */
-    struct entry *mine;      /* while a publication is replaced (apply.c): its entry; else NULL */
-    UT_hash_handle hh;       /* in service->slots, by "ip port cluster" */
+    struct overlay *overlay;   /* may exist without entries */
+    struct entry *mine;        /* while a publication is replaced (apply.c): its entry; else NULL */
+    struct pending_part *part; /* while a value is put together (pending_value.c); else NULL */
+    UT_hash_handle hh;         /* in service->slots, by "ip port cluster" */
     size_t key_len;
     char key[];
 };
@@ -91,6 +92,7 @@ struct publication {
     uint64_t beat_ms;  /* monotonic time of the last beat; of a client that another node watches:
                           when this one last tried to take it over */
     int beat_proposed; /* enum beat_proposed: what is on its way through the log (beat.c) */
+    struct pending_piece *piece; /* while a value is put together (pending_value.c); else NULL */
     uint64_t
         told_turn; /* its client's owner hears of a beat at the end of this turn (beat_peer.c) */
 };
@@ -140,8 +142,9 @@ struct service {
     size_t subscriber_count;
     struct push_state *push; /* push.h; NULL until the first subscriber */
     size_t restores;         /* publications that are to be put back: until then it is not pushed */
-    struct group_names *group; /* of an existing one */
-    size_t group_at;           /* index in group->list */
+    struct service_pending *pending; /* pending.h; NULL: nothing of it is */
+    struct group_names *group;       /* of a visible one */
+    size_t group_at;                 /* index in group->list */
 };
 
 struct client {
@@ -169,7 +172,7 @@ struct client {
     UT_hash_handle hh_conn; /* in naming->by_conn, by conn */
 };
 
-/* The services of one (namespace, group), for lists: names sorted when somebody asks. */
+/* The visible services of one (namespace, group), for lists: names sorted when somebody asks. */
 struct group_names {
     struct service **list;
     size_t count, cap;
@@ -218,6 +221,7 @@ struct naming {
     uint64_t lost[NAMING_LOST_MAX]; /* nodes, as far as this one knows */
     size_t lost_count;
     struct restores restores; /* restore.h */
+    struct pending *pending;  /* pending.h; NULL: nothing is */
     uint64_t turn;            /* counts naming_turn_end: a value is built at most once a turn */
 };
 
@@ -249,6 +253,17 @@ void service_set_exists(struct naming *n, struct service *s, bool ephemeral);
 /* It appears no more, and its replicated half is as if it had never existed (record, overlays,
  * removals); its view entry goes. Nobody publishes it. */
 void service_set_gone(struct naming *n, struct service *s);
+
+/* It stands in its group's names from now on, or no more (service_group.c). */
+void service_enlist(struct naming *n, struct service *s);
+void service_delist(struct naming *n, struct service *s);
+
+/* Check the groups; returns how many services they have. Part of naming_check. */
+size_t service_groups_check(const struct naming *n);
+
+/* The refusal of a registration of the other kind than its service, in Nacos's words, trailing
+ * blank too (E_INVALID). */
+int service_refuse_kind(const struct service *s, bool ephemeral, bool batch, struct fail *fail);
 
 /* Show e, the newest of its key, behind all others. */
 void service_show(struct service *s, struct entry *e);

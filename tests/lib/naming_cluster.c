@@ -63,12 +63,48 @@ static bool collect(struct cluster *c, size_t i)
                       .owner = cluster_number(i),
                       .origin = i,
                       .waiting = op->waiting,
+                      .shown = op->shown,
                   });
         free(op);
         op = next;
         c->node[i].log = NULL;
     }
     return any;
+}
+
+/* Offer what waits on node i to be shown, oldest first, each once. */
+static void show(struct cluster *c, size_t i)
+{
+    struct story *s = &c->node[i];
+    struct story_op **link = &s->log;
+    while (*link) {
+        struct story_op *op = *link;
+        if (op->shown || op->is_passed) {
+            link = &op->next;
+            continue;
+        }
+        struct naming_waiting w = {++c->last_shown, buf_span(op->op), op->waiting};
+        struct fail fail = {0};
+        enum naming_shown what = naming_show(s->naming, &w, s->now, &s->out, &fail);
+        if (what == NAMING_REFUSED) {
+            c->refused[i]++;
+            s->fail = fail;
+            if (op->waiting) {
+                op->waiting->reply.fail = fail;
+                CONTAINER_OF(op->waiting, struct story_call, call)->answered = true;
+            }
+            *link = op->next;
+            buf_unref(op->op);
+            free(op);
+            continue;
+        }
+        op->is_passed = what == NAMING_WAITS;
+        op->shown = what == NAMING_SHOWN ? w.id : 0;
+        op->waiting = op->shown ? NULL : op->waiting;
+        link = &op->next;
+    }
+    naming_check(s->naming);
+    story_turn(s);
 }
 
 static bool catch_up(struct cluster *c, size_t i)
@@ -82,7 +118,12 @@ static bool catch_up(struct cluster *c, size_t i)
             naming_owner_gone(s->naming, e->owner, e->time_ms, s->now, &s->out);
         } else {
             struct api_call *waiting = e->origin == i ? e->waiting : NULL;
-            naming_commit(s->naming, buf_span(e->op), e->owner, waiting, s->now, &s->out);
+            if (e->origin == i && e->shown) {
+                naming_commit_shown(s->naming, e->shown, buf_span(e->op), e->owner, s->now,
+                                    &s->out);
+            } else {
+                naming_commit(s->naming, buf_span(e->op), e->owner, waiting, s->now, &s->out);
+            }
         }
         if (few || c->applied[i] == c->log_count) {
             naming_check(s->naming);
@@ -133,6 +174,9 @@ void cluster_turn(struct cluster *c)
         any = false;
         for (size_t i = 0; i < CLUSTER_NODES; i++) {
             story_turn(&c->node[i]);
+            if (c->shows[i]) {
+                show(c, i);
+            }
             any = collect(c, i) || any;
         }
         for (size_t i = 0; i < CLUSTER_NODES; i++) {
@@ -194,6 +238,7 @@ struct naming_recovery cluster_restart(struct cluster *c, size_t i)
     uint64_t last_conn = s->last_conn;
     for (size_t k = 0; k < c->log_count; k++) {
         c->log[k].waiting = c->log[k].origin == i ? NULL : c->log[k].waiting;
+        c->log[k].shown = c->log[k].origin == i ? 0 : c->log[k].shown;
     }
     story_end(s);
     story_begin(s, &options);
@@ -223,6 +268,11 @@ void cluster_install(struct cluster *c, size_t i, size_t from)
     struct buf *bytes = snapshot_take(c->node[from].naming);
     assert_int_equal(snapshot_load(s->naming, buf_span(bytes), s->now, &fail, NULL), 0);
     buf_unref(bytes);
+    for (size_t k = c->applied[i]; k < c->applied[from]; k++) {
+        if (c->log[k].origin == i && c->log[k].shown) {
+            naming_commit_shown(s->naming, c->log[k].shown, (struct span){0}, 0, s->now, &s->out);
+        }
+    }
     naming_check(s->naming);
     push_check(s->naming);
     c->applied[i] = c->applied[from];

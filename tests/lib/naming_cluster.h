@@ -19,6 +19,7 @@ struct cluster_entry {
     int64_t time_ms;
     size_t origin;
     struct api_call *waiting;
+    uint64_t shown; /* its number when its origin shows it; 0 */
 };
 
 struct cluster {
@@ -26,8 +27,11 @@ struct cluster {
     bool is_behind[CLUSTER_NODES]; /* applies nothing until it is false again */
     bool is_silent[CLUSTER_NODES]; /* what it proposes does not reach the log, but waits */
     bool is_cut[CLUSTER_NODES];    /* frames to it are lost */
+    bool shows[CLUSTER_NODES];     /* what it proposes is shown before it is applied */
+    uint64_t last_shown;
     size_t applied[CLUSTER_NODES];
-    size_t frames; /* delivered or lost so far */
+    size_t frames;                 /* delivered or lost so far */
+    size_t refused[CLUSTER_NODES]; /* operations that were not shown, with a reason */
     struct cluster_entry *log;
     size_t log_count, log_cap;
 };

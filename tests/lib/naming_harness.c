@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "naming/pending.h"
 #include "naming/push.h"
 #include "naming/push_state.h"
 #include "naming_frames.h"
@@ -583,15 +584,14 @@ struct service *story_service(struct story *s, const char *service)
 
 size_t story_listed(struct story *s, const char *service)
 {
-    const struct service *found = story_service(s, service);
-    return found && found->exists ? found->shown_count : 0;
+    return service_seen(s->naming, story_service(s, service), s->now).count;
 }
 
 const struct instance *story_find(struct story *s, const char *service, const char *ip, int port)
 {
-    const struct service *found = story_service(s, service);
-    for (size_t i = 0; found && i < found->shown_count; i++) {
-        const struct instance *in = found->shown[i]->effective;
+    struct service_seen seen = service_seen(s->naming, story_service(s, service), s->now);
+    for (size_t i = 0; i < seen.count; i++) {
+        const struct instance *in = service_seen_at(&seen, i);
         if (span_eq(in->ip, span_str(ip)) && in->port == port) {
             return in;
         }

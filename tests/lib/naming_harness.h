@@ -43,6 +43,8 @@ struct story_call {
 struct story_op {
     struct buf *op;
     struct api_call *waiting;
+    uint64_t shown; /* its number when it is (naming_show); 0 */
+    bool is_passed; /* it was offered, and waits */
     struct story_op *next;
 };
 
@@ -148,7 +150,8 @@ bool story_traced(const struct story *s, const char *text);
 /* The service, or NULL. */
 struct service *story_service(struct story *s, const char *service);
 
-/* How many instances of the service are listed. 0 for a service that does not exist. */
+/* How many instances of the service are listed, pending ones too. 0 for a service that is not
+ * visible. */
 size_t story_listed(struct story *s, const char *service);
 
 /* The listed instance of ip:port in DEFAULT, or NULL. */

@@ -11,6 +11,7 @@
 #include "api/v2_codes.h"
 #include "base/mem.h"
 #include "naming/naming_http.h"
+#include "naming/pending.h"
 #include "naming_calls.h"
 
 #define V1 "/v1/ns/service"
@@ -319,7 +320,8 @@ static void test_clusters__many__are_each_named_once_within_a_bound(void **state
         list[i].cluster = span_str(names[i]);
     }
     assert_int_equal(story_register_batch(&s, conn, "many", list, COUNT), 0);
-    const struct service *service = story_service(&s, "many");
+    struct service_seen seen = service_seen(s.naming, story_service(&s, "many"), s.now);
+    const struct service_seen *service = &seen;
     struct span *found = NULL;
     assert_int_equal(http_cluster_names(service, SIZE_MAX, &found), COUNT / 2);
     assert_true(span_eq(found[1], SPAN("C1")));
@@ -331,6 +333,7 @@ static void test_clusters__many__are_each_named_once_within_a_bound(void **state
         list[i].cluster = span_str(names[i]);
     }
     assert_int_equal(story_register_batch(&s, conn, "many", list, COUNT), 0);
+    seen = service_seen(s.naming, story_service(&s, "many"), s.now);
     assert_int_equal(http_cluster_names(service, SIZE_MAX, &found), HTTP_CLUSTERS_MAX);
     mem_free(found);
     mem_free(names);

@@ -144,7 +144,10 @@ static void step_fault(struct model *m)
     struct cluster *c = &m->c;
     size_t i = draw(m, CLUSTER_NODES);
     size_t other = (i + 1) % CLUSTER_NODES;
-    switch (draw(m, 9)) {
+    switch (draw(m, 10)) {
+    case 8:
+        c->shows[i] = !c->shows[i];
+        break;
     case 0:
         c->is_behind[i] = !c->is_behind[i];
         break;
@@ -172,7 +175,7 @@ static void step_fault(struct model *m)
         }
         break;
     default:
-        c->is_silent[i] = c->is_behind[i] = c->is_cut[i] = false;
+        c->is_silent[i] = c->is_behind[i] = c->is_cut[i] = c->shows[i] = false;
         break;
     }
 }
