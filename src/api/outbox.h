@@ -26,6 +26,7 @@ enum peer_frame {
     PEER_OPERATIONS = 3, /* operations for the leader's log (cluster/proposals.h) */
     PEER_ALIVE = 4,      /* an owner lives */
     PEER_NAMING = 5,     /* beats that the owner of an instance should hear of (naming.h) */
+    PEER_DIGEST = 8,     /* what the log made of a node (cluster/digests.h) */
 };
 
 enum effect_kind {

@@ -84,9 +84,11 @@ struct digests_voters {
     size_t count;
 };
 
+/* Knows nothing, and does not lead. */
 void digests_init(struct digests *d, uint64_t self);
 
-/* After an entry of this index, which is above the last one, the state had this digest. */
+/* After an entry of this index the state had this digest. One that is not above the last one means
+ * that the state was replaced. */
 void digests_put(struct digests *d, uint64_t index, uint64_t digest);
 
 /* The state was replaced by a snapshot: nothing is known of what was before. */

@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "cluster/membership.h"
 #include "node/core_state.h"
+#include "node/peering_digest.h"
 
 #define ADDRESS_MAX 300
 #define PEER_PORT_OFFSET 1001
@@ -19,6 +20,7 @@ struct member_view {
     struct node_id id;
     uint64_t lag; /* entries; only the leader knows: UINT64_MAX elsewhere */
     uint64_t silent_ms;
+    uint64_t diverged_index; /* 0: not, as far as this node knows */
     char words[MEMBERSHIP_WORDS_MAX];
 };
 
@@ -89,6 +91,7 @@ static void view_members(const struct cluster_rows *r, struct now now, struct me
         m->is_up = status[i].is_up;
         m->is_server = status[i].is_server;
         m->is_voter = status[i].is_voter;
+        m->diverged_index = peering_digest_diverged(c->peers, node_id_number(&m->id));
         add_log(c, ret, m);
     }
 }
@@ -147,6 +150,9 @@ static void write_own(struct json_out *j, const struct member_view *m, const str
     }
     if (m->silent_ms != UINT64_MAX) {
         json_kint(j, "lastContactMs", (int64_t)m->silent_ms);
+    }
+    if (m->diverged_index > 0) {
+        json_kint(j, "divergedIndex", (int64_t)m->diverged_index);
     }
     json_kstr(j, "words", span_str(m->words));
     json_object_end(j);

@@ -10,6 +10,7 @@
 #include "node/backup.h"
 #include "node/filebytes.h"
 #include "node/peering.h"
+#include "node/peering_digest.h"
 #include "node/sections.h"
 
 #include <endian.h>
@@ -94,6 +95,9 @@ static void on_entry_end(void *self, uint64_t index)
     c->entry_index = index;
     if (c->tables && index > tables_index(c->tables)) {
         table_writer_entry_end(tables_writer(c->tables), index);
+    }
+    if (c->peers) {
+        peering_digest_entry(c->peers);
     }
 }
 
@@ -342,6 +346,9 @@ static int snapshot_load(void *self, uint64_t index, struct consensus_source *so
     int err = core_load_sections(c, &from, fail);
     if (!err) {
         c->entry_index = index;
+    }
+    if (!err && c->peers) {
+        peering_digest_forget(c->peers);
     }
     return err;
 }

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "cluster/membership.h"
 #include "node/peering.h"
+#include "node/peering_digest.h"
 #include "rpc/door.h"
 #include "rpc/rpc.h"
 
@@ -125,6 +126,13 @@ static void write_members(const struct peering *peers, struct now now, struct js
                membership_phase(peering_membership(peers)));
 }
 
+static void write_digest(const struct peering *peers, struct json_out *text)
+{
+    put_series(text, "nacre_state_divergence_total", COUNTER,
+               "Times that a node's state was found to be not what the log says; each is an error.",
+               atomic_load(peering_digest_counter(peers)));
+}
+
 static void write_log(const struct consensus_state *log, struct json_out *text)
 {
     put_series(text, "nacre_log_term", GAUGE, "Term of the log.", log->term);
@@ -151,5 +159,6 @@ void metrics_peers_write(const struct status *s, struct now now, struct json_out
     if (peers) {
         write_links(peering_counters(peers), text);
         write_members(peers, now, text);
+        write_digest(peers, text);
     }
 }

@@ -15,6 +15,7 @@
 #include "naming/naming.h"
 #include "node/peering_change.h"
 #include "node/peering_state.h"
+#include "node/rebuild.h"
 
 #define LINKS_STOP_MS 500
 #define PEER_PORT_SECOND_OFFSET 1000
@@ -211,6 +212,21 @@ static int open_identity(struct peering *p, const struct peering_options *o, boo
     return identity_open(o->dir, &p->identity, ret_is_new, fail);
 }
 
+/* What the life before ordered: without what it was, this one is a newcomer. */
+static int begin_anew(const struct peering_options *options, struct fail *fail)
+{
+    bool is_done = false;
+    if (options->id) {
+        return 0; /* played: there is no identity in the directory */
+    }
+    int err = rebuild_carry_out(options->dir, &is_done, fail);
+    if (is_done) {
+        LOG_WARN("cluster", "event=begins_anew kept=\"%s/" REBUILD_ASIDE_PREFIX "*\"",
+                 options->dir);
+    }
+    return err;
+}
+
 int peering_create(const struct peering_options *options, struct core *core, struct peering **ret,
                    struct fail *fail)
 {
@@ -220,7 +236,10 @@ int peering_create(const struct peering_options *options, struct core *core, str
     p->core = core;
     p->dir = options->dir;
     p->no_second_port = options->no_second_port;
-    int err = open_identity(p, options, &is_new, fail);
+    int err = begin_anew(options, fail);
+    if (!err) {
+        err = open_identity(p, options, &is_new, fail);
+    }
     if (err) {
         goto out;
     }
@@ -228,6 +247,7 @@ int peering_create(const struct peering_options *options, struct core *core, str
     p->epoch = (uint64_t)now.wall_ms * 1000 + 1;
     p->leaderless_since_ms = now.mono_ms;
     p->wire = (struct consensus_wire){p, peering_wire_send};
+    p->digest = peering_digest_create(p->number, options);
     watch_init(&p->watch, p->number, PEERING_OWNER_GRACE_MS);
     p->proposals = proposals_create(p->number, p->epoch, &peering_proposals_ops, p);
     peering_begin_epoch(p, now);
@@ -258,6 +278,7 @@ void peering_destroy(struct peering *p)
     }
     membership_destroy(p->membership);
     proposals_destroy(p->proposals);
+    peering_digest_destroy(p->digest);
     identity_close(&p->identity);
     mem_free(p);
 }
@@ -364,7 +385,7 @@ uint64_t peering_deadline(const struct peering *p)
     if (p->leaderless_since_ms != 0 && !p->has_given_up && proposals_count(p->proposals) > 0) {
         at = earlier(at, p->leaderless_since_ms + PEERING_LEADERLESS_MS + 1);
     }
-    return earlier(at, watch_deadline(&p->watch));
+    return earlier(earlier(at, watch_deadline(&p->watch)), peering_digest_deadline(p));
 }
 
 /* ---------------------------------------------------------------- mail */
@@ -403,6 +424,9 @@ static void on_peer_frame(struct peering *p, const struct peer_mail *m, struct n
         is_bad = naming_receive(p->core->naming, buf_span(m->bytes), now, &p->core->out, NULL) != 0;
         break;
     case PEER_ALIVE:
+        break;
+    case PEER_DIGEST:
+        is_bad = !peering_digest_receive(p, from, buf_span(m->bytes), now);
         break;
     default:
         is_bad = true;

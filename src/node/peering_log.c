@@ -113,7 +113,9 @@ void peering_watch(struct peering *p, struct now now)
         struct body body = {0};
         body_add_buf(&body, buf_create(span_of((const char *)&epoch, sizeof(epoch))));
         outbox_peer(&p->core->out, p->leader, PEER_ALIVE, &body);
+        peering_digest_report(p, now);
     }
+    peering_digest_turn(p, now);
     const struct owner *lost = watch_lost(&p->watch, &p->owners, now);
     if (lost) {
         give_up(p, lost, now);
@@ -149,6 +151,7 @@ void peering_on_leader(struct peering *p, uint64_t leader, struct now now)
     LOG_INFO("cluster", "event=leader number=%llu self=%d", (unsigned long long)leader, p->leads);
     proposals_on_leader(p->proposals, leader, now);
     watch_lead(&p->watch, p->leads, now);
+    peering_digest_on_leader(p);
     membership_on_leader(p->membership, leader, p->leads, now);
 }
 

@@ -11,6 +11,7 @@
 #include "cluster/watch.h"
 #include "node/core_state.h"
 #include "node/peering.h"
+#include "node/peering_digest.h"
 
 #define PEERING_PORT_OFFSET 1001
 #define PEERING_WHY_MAX 256
@@ -50,6 +51,7 @@ struct peering {
     uint64_t epoch;
     struct owners owners;
     struct watch watch;
+    struct peering_digest *digest;
     struct save save;
     /* the log's first configuration, once it is decided */
     struct membership_first first[MEMBERS_MAX];

@@ -71,6 +71,11 @@ static void test_ring__keeps_the_last_ones_and_every_64th(void **state)
     assert_false(digests_find(&d, 100000, &digest));
     assert_false(digests_find(&d, 64, &digest));
     digests_put(&d, 5, 1); /* another state may stand at an earlier entry */
+    digests_put(&d, 64, 1);
+    digests_put(&d, 7, 1); /* replaced, without a word */
+    assert_false(digests_find(&d, 5, &digest));
+    assert_false(digests_find(&d, 64, &digest));
+    assert_true(digests_find(&d, 7, &digest));
 }
 
 static void test_newest__the_last_and_the_last_64th(void **state)

@@ -27,6 +27,8 @@ struct disk {
     unsigned snapshot_entries;
     const struct peering_options *peers; /* NULL: alone */
     unsigned restarts;                   /* asked for */
+    bool may_die;
+    unsigned fatals; /* of one that may die */
 };
 
 static inline void disk_on_ready(void *self)
@@ -37,8 +39,11 @@ static inline void disk_on_ready(void *self)
 
 static inline void disk_on_fatal(void *self, const struct fail *why)
 {
-    (void)self;
-    fail_msg("fatal: %s", fail_text(why));
+    struct disk *d = self;
+    d->fatals++;
+    if (!d->may_die) {
+        fail_msg("fatal: %s", fail_text(why));
+    }
 }
 
 static inline void disk_on_restart(void *self)
