@@ -77,7 +77,10 @@ MUST_USE int raft_step_now(struct raft_driver *d, struct raft_event *event);
  * configuration says that it has none. A learner that was made a voter and does not know it yet may
  * be the one whose vote is needed to tell it; and for a learner libraft never forgets a leader that
  * is gone. Who asks counts the votes by its own, later configuration, so that a learner may give
- * one. */
+ * one.
+ * And a voter keeps its vote for a leader that it hears, but only as long as the shortest election
+ * time (Raft, dissertation, 4.2.3). libraft keeps it until its own, random time is over: then of
+ * two that are left only the one that waits longer is ever elected. */
 MUST_USE int raft_step_vote(struct raft_driver *d, struct raft_event *event);
 
 /* Before the start. Guard G7: libraft makes the only voter the leader of the term it finds. It may

@@ -101,11 +101,10 @@ uint64_t raft_leader_silent_ms(const struct raft_driver *d)
 int raft_step_vote(struct raft_driver *d, struct raft_event *event)
 {
     struct raft *r = &d->raft;
-    if (r->state != RAFT_FOLLOWER || !raft_is_learner(d)) {
+    struct raft_server *own = own_server(r);
+    if (r->state != RAFT_FOLLOWER || !own) {
         return raft_step_now(d, event);
     }
-    struct raft_server *own = own_server(r);
-    ASSERT(own != NULL); /* a learner is in the configuration */
     int role = own->role;
     uint64_t term = r->current_term;
     uint64_t leader = r->follower_state.current_leader.id;

@@ -67,6 +67,37 @@ static void test_g6__learner_hears_a_leader__does_not_vote_until_it_is_silent(vo
     assert_int_equal(raft_driver_state(bed.driver).term, 3);
 }
 
+static void test_voter__hears_a_leader__keeps_its_vote_for_the_shortest_election_time(void **state)
+{
+    (void)state;
+    become(RAFT_VOTER, RAFT_VOTER, 0);
+    driver_bed_append(&bed, 2, 1, 1, 1, 0, NULL);
+    driver_bed_pass(&bed, 999);
+    ask_for_vote(3);
+    assert_false(is_granted());
+    assert_int_equal(raft_driver_state(bed.driver).leader_id, 2);
+    driver_bed_pass(&bed, 1);
+    assert_int_equal(raft_driver_state(bed.driver).role, RAFT_FOLLOWER); /* its own time runs on */
+    ask_for_vote(3);
+    assert_true(is_granted());
+    assert_int_equal(raft_driver_state(bed.driver).term, 3);
+    assert_int_equal(raft_driver_state(bed.driver).leader_id, 0);
+}
+
+static void test_voter__grants_a_pre_vote__still_knows_its_leader(void **state)
+{
+    (void)state;
+    become(RAFT_VOTER, RAFT_VOTER, 0);
+    driver_bed_append(&bed, 2, 1, 1, 1, 0, NULL);
+    driver_bed_pass(&bed, 1000);
+    struct raft_message m = {.type = RAFT_REQUEST_VOTE, .server_id = 2, .server_address = "two"};
+    m.request_vote = (struct raft_request_vote){2, 3, 2, 9, 1, false, true};
+    raft_driver_receive(bed.driver, &m);
+    assert_true(is_granted());
+    assert_int_equal(raft_driver_state(bed.driver).term, 2);
+    assert_int_equal(raft_driver_state(bed.driver).leader_id, 2);
+}
+
 static void test_learner__leader_silent__is_not_named_any_more(void **state)
 {
     (void)state;
@@ -102,6 +133,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         VOTE_TEST(test_g6__learner_is_asked__votes),
         VOTE_TEST(test_g6__learner_hears_a_leader__does_not_vote_until_it_is_silent),
+        VOTE_TEST(test_voter__hears_a_leader__keeps_its_vote_for_the_shortest_election_time),
+        VOTE_TEST(test_voter__grants_a_pre_vote__still_knows_its_leader),
         VOTE_TEST(test_learner__leader_silent__is_not_named_any_more),
         VOTE_TEST(test_g7__only_voter_that_voted_for_another__begins_another_term),
         VOTE_TEST(test_g7__node_alone_all_its_life__stays_in_its_term),
