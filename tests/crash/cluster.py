@@ -26,6 +26,7 @@ from cluster_load import Load  # noqa: E402
 from harness import Failed, wait_for  # noqa: E402
 
 MANY_AT_ONCE = 0.15  # the share of rounds that kill two or three
+LEADER = 0.5  # the share of the others that kills the leader
 AWAY_S = (0, 0.6)
 LIFE_S = (0.3, 1.0)
 INSTANCES_S = 10
@@ -62,12 +63,15 @@ class Killer:
         self.cluster, self.swarm, self.load, self.random, self.gaps = cluster, swarm, load, chooser, Gaps()
         self.kills = 0
 
-    def victims(self):
-        many = self.random.random() < MANY_AT_ONCE
-        return self.random.sample(self.cluster.nodes, self.random.choice((2, NODES)) if many else 1)
+    def victims(self, leader):
+        if self.random.random() < MANY_AT_ONCE:
+            return self.random.sample(self.cluster.nodes, self.random.choice((2, NODES)))
+        others = [n for n in self.cluster.nodes if n is not leader]
+        return [leader if self.random.random() < LEADER else self.random.choice(others)]
 
     def round(self):
-        leader, victims = self.cluster.leader(), self.victims()
+        leader = self.cluster.leader()
+        victims = self.victims(leader)
         survivors = [n for n in self.cluster.nodes if n not in victims]
         for n in survivors:
             self.load.lenient(n, len(victims) > 1)
