@@ -58,30 +58,34 @@ static void arm(struct loop *l, uint64_t at_ms, uint64_t now_ms)
     ASSERT(uv_timer_start(&l->timer, on_timer, at_ms - now_ms, 0) == 0);
 }
 
-/* Hands out at most LOOP_BATCH_MAX messages. True when more may wait. What one drain took is
- * finished before the next drain, so at most twice LOOP_MAIL_MAX messages are held. */
-static bool hand_out(struct loop *l, struct now now, bool *ret_is_idle)
+/* Hands out at most LOOP_BATCH_MAX messages. */
+static void hand_out(struct loop *l, struct now now)
 {
-    bool is_rest = l->pending;
-    if (!is_rest) {
-        l->pending = mailbox_drain(&l->mailbox);
-    }
-    *ret_is_idle = !l->pending;
     for (unsigned i = 0; l->pending && i < LOOP_BATCH_MAX; i++) {
         struct mail *mail = l->pending;
         l->pending = mail->next;
         mail->next = NULL;
         l->ops.on_mail(l->self, mail, now);
     }
-    /* After the rest of an earlier drain the mailbox was not looked at, and its wake-up may be used
-     * up. */
-    return l->pending || is_rest;
 }
 
-static void turn_at(struct loop *l, struct now now, bool is_timed)
+/* given: NULL, the clock's. */
+static void turn_at(struct loop *l, const struct now *given, bool is_timed)
 {
-    bool is_idle = false;
-    bool is_more = hand_out(l, now, &is_idle);
+    /* What one drain took is finished before the next drain, so at most twice LOOP_MAIL_MAX
+     * messages are held. */
+    bool is_rest = l->pending;
+    if (!is_rest) {
+        l->pending = mailbox_drain(&l->mailbox);
+    }
+    bool is_idle = !l->pending;
+    /* Read after the drain: no message of this turn was posted later than its now, however long the
+     * thread was kept from running between the two. Read leases are counted from such times. */
+    struct now now = given ? *given : clock_now();
+    hand_out(l, now);
+    /* After the rest of an earlier drain the mailbox was not looked at, and its wake-up may be used
+     * up. */
+    bool is_more = l->pending || is_rest;
     if (!is_idle || is_timed) {
         uint64_t next_ms = l->ops.on_turn(l->self, now);
         arm(l, is_more ? 0 : next_ms, now.mono_ms);
@@ -93,7 +97,7 @@ static void turn(struct loop *l, bool is_timed)
     if (l->is_left) {
         return; /* uv_stop lets the rest of libuv's round run */
     }
-    turn_at(l, clock_now(), is_timed);
+    turn_at(l, NULL, is_timed);
     if (atomic_load(&l->is_stopping)) {
         l->is_left = true;
         uv_stop(&l->uv);
@@ -196,7 +200,7 @@ bool loop_step(struct loop *l, struct now now)
     l->is_paused = false;
     if (!l->is_left) {
         l->due_ms = NEVER;
-        turn_at(l, now, true);
+        turn_at(l, &now, true);
         l->is_left = atomic_load(&l->is_stopping);
     }
     return l->is_paused && !l->is_left;

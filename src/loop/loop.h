@@ -1,7 +1,8 @@
 /* The core's loop: libuv underneath (libraft's storage will share it), a mailbox in, a turn out.
  *
- * One turn: take everything from the mailbox, hand each message to on_mail, then call on_turn once
- * (effects leave there), then sleep until the next message or the time on_turn returned.
+ * One turn: take everything from the mailbox, read the clock, hand each message to on_mail, then
+ * call on_turn once (effects leave there), then sleep until the next message or the time on_turn
+ * returned. So a turn's now is never earlier than the posting of a message it hands out.
  *
  * A stepped loop is its virtual twin, for simulation: the same mailbox and the same turns, but the
  * caller makes each, at the time that it says, and nothing of the system is in it.
