@@ -70,6 +70,7 @@ struct consensus_state {
     uint64_t applied_index;
     uint64_t snapshot_index; /* end of the last snapshot */
     uint64_t broken_entries; /* of this process: entries that could not be read and did nothing */
+    bool is_settled;         /* this node leads, and committed an entry of its own term */
     bool is_ready;           /* all that was committed in earlier lives is handed out */
     bool is_full;            /* proposals are refused: no room on the disk */
     uint64_t leader_id;      /* 0: not known */

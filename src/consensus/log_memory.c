@@ -120,7 +120,10 @@ struct consensus *consensus_create_memory(const struct consensus_ops *ops, void 
     l->base.impl = &impl;
     l->ops = *ops;
     l->self = self;
-    l->state = (struct consensus_state){
-        .role = CONSENSUS_LEADER, .term = 1, .is_ready = true, .is_voter = true};
+    l->state = (struct consensus_state){.role = CONSENSUS_LEADER,
+                                        .term = 1,
+                                        .is_settled = true,
+                                        .is_ready = true,
+                                        .is_voter = true};
     return &l->base;
 }

@@ -429,6 +429,7 @@ static struct consensus_state log_state(const struct consensus *c)
         .applied_index = s.applied_index,
         .snapshot_index = s.snapshot_index,
         .broken_entries = l->broken,
+        .is_settled = s.role == RAFT_LEADER && raft_driver_is_settled(l->driver),
         .is_ready = s.is_ready && !l->fatal.code,
         .is_full = l->is_full,
         .leader_id = s.leader_id,
