@@ -66,6 +66,10 @@ struct api_call {
     void *msg; /* the row's decoded request, in the arena */
     struct api_reply reply;
     uint64_t started_ns; /* monotonic, for metrics */
+    /* Of a read that waits at the gate (gate.h): until when at most, 0: it did not wait yet; and
+     * whether it has waited enough and is answered with what is here. */
+    uint64_t gate_until_ms;
+    bool is_as_it_is;
     /* Give the answered call back to its edge. Any thread; called exactly once; the call is the
      * edge's afterwards. */
     void (*deliver)(struct api_call *call);

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -26,6 +27,19 @@ void outbox_reply(struct outbox *o, struct api_call *take_call)
 {
     ASSERT(take_call != NULL);
     add(o, EFFECT_REPLY)->u.reply.call = take_call;
+}
+
+bool outbox_take_reply(struct outbox *o, size_t from, const struct api_call *call)
+{
+    for (size_t i = from; i < o->count; i++) {
+        const struct effect *e = &o->list[i];
+        if (e->kind == EFFECT_REPLY && e->u.reply.call == call) {
+            o->count--;
+            memmove(&o->list[i], &o->list[i + 1], (o->count - i) * sizeof(*o->list));
+            return true;
+        }
+    }
+    return false;
 }
 
 void outbox_push(struct outbox *o, const char *type, struct body *take_body, uint64_t *take_conns,

@@ -26,6 +26,7 @@ enum peer_frame {
     PEER_OPERATIONS = 3, /* operations for the leader's log (cluster/proposals.h) */
     PEER_ALIVE = 4,      /* an owner lives */
     PEER_NAMING = 5,     /* beats that the owner of an instance should hear of (naming.h) */
+    PEER_LEASE = 6,      /* who may answer reads (cluster/lease.h) */
     PEER_DIGEST = 8,     /* what the log made of a node (cluster/digests.h) */
 };
 
@@ -92,6 +93,9 @@ struct outbox {
 
 /* Give call back to its edge. */
 void outbox_reply(struct outbox *o, struct api_call *take_call);
+
+/* Take back the reply of call that was emitted at index from or later. False: there is none. */
+bool outbox_take_reply(struct outbox *o, size_t from, const struct api_call *call);
 
 /* Send body to each of count connections; takes the body and the array (mem_alloc'ed). */
 void outbox_push(struct outbox *o, const char *type, struct body *take_body, uint64_t *take_conns,

@@ -306,32 +306,40 @@ static void outcomes_begin(struct config_changes *changes, size_t count)
     changes->outcomes_count = count;
 }
 
-int config_apply(struct config *c, uint64_t index, const struct config_op *op, struct now now,
-                 struct config_changes *changes, struct fail *fail)
+static int apply(const struct applying *a, struct config_changes *changes, struct fail *fail)
 {
-    ASSERT_ON(THREAD_CORE);
-    (void)index; /* the table writer learns it from the entry's end */
-    struct applying a = {c, op, now, changes};
+    const struct config_op *op = a->op;
     switch (op->kind) {
     case CONFIG_OP_PUBLISH: {
         outcomes_begin(changes, 1);
-        int err = apply_publish(&a, op->publish, fail);
+        int err = apply_publish(a, op->publish, fail);
         changes->outcomes[0] = err ? CONFIG_REFUSED : CONFIG_DONE;
         return err;
     }
     case CONFIG_OP_REMOVE:
-        apply_remove(&a);
+        apply_remove(a);
         return 0;
     case CONFIG_OP_IMPORT:
         outcomes_begin(changes, op->publish_count);
-        apply_import(&a);
+        apply_import(a);
         return 0;
     case CONFIG_OP_TRIM_HISTORY:
-        apply_trim(&a);
+        apply_trim(a);
         return 0;
     }
     ASSERT(!"a kind that decode does not let through");
     return 0;
+}
+
+int config_apply(struct config *c, uint64_t index, const struct config_op *op, struct now now,
+                 struct config_changes *changes, struct fail *fail)
+{
+    ASSERT_ON(THREAD_CORE);
+    struct applying a = {c, op, now, changes};
+    c->index = index;
+    int err = apply(&a, changes, fail);
+    c->index = 0;
+    return err;
 }
 
 void config_changes_close(struct config *c, struct config_changes *changes)

@@ -30,7 +30,10 @@ struct config *config_create(const struct config_options *options, struct view *
     if (c->options.gray_max > CONFIG_GRAY_LIMIT) {
         c->options.gray_max = CONFIG_GRAY_LIMIT;
     }
-    c->edge = (struct config_edge){view, options->content_chars_max};
+    c->edge.view = view;
+    c->edge.content_chars_max = options->content_chars_max;
+    c->edge.gate = options->gate;
+    atomic_init(&c->edge.removed_index, options->tables_index);
     c->view = view;
     c->tables = tables;
     return c;
@@ -221,8 +224,10 @@ int config_load_tables(struct config *c, struct db *db, struct now now, struct f
     ASSERT(!c->items);
     struct loading l = {c, now, false};
     int err = config_repo_last_ids(db, &c->last_id, &c->last_nid, fail);
+    c->index = c->options.tables_index;
     err =
         err ? err : config_repo_each_with(db, c->options.memory_bytes_max, load_version, &l, fail);
+    c->index = 0;
     if (err || !l.is_over) {
         return err;
     }

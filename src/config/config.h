@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "api/call.h"
+#include "api/gate.h"
 #include "api/outbox.h"
 #include "base/clock.h"
 #include "base/span.h"
@@ -41,6 +42,8 @@ struct config_options {
     /* For imports: is there such a namespace? On core. NULL: all exist. */
     bool (*namespace_exists)(void *self, struct span id);
     void *namespaces;
+    const struct read_gate *gate; /* NULL: this node alone writes, or reads need not be fresh */
+    uint64_t tables_index;        /* the entry at which the tables stand when they are loaded */
 };
 
 /* Read by metrics on any thread. */
@@ -63,10 +66,13 @@ struct config;
 extern const struct migration_set migrate_config;
 
 /* What the rows' read functions are given (api_rows.read_self); their admit functions get the
- * struct config. Constant while the edges run. */
+ * struct config. Constant while the edges run, but for removed_index. */
 struct config_edge {
     struct view *view;
     uint32_t content_chars_max;
+    const struct read_gate *gate;
+    /* The last entry that took a config away: what an absence is as new as. Core writes. */
+    atomic_uint_fast64_t removed_index;
 };
 
 /* view, tables are borrowed and outlive it. */

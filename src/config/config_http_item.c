@@ -2,6 +2,7 @@
 #include "config/admit.h"
 #include "config/config_answer.h"
 #include "config/config_form.h"
+#include "config/config_gate.h"
 #include "config/config_http.h"
 #include "config/load.h"
 
@@ -130,6 +131,9 @@ HTTP_READ(config_http_read_item)
     (void)fail;
     const struct config_edge *edge = self;
     const struct read_call *m = call->msg;
+    if (!read_gate_is_fresh(edge->gate, now)) {
+        return API_TO_CORE;
+    }
     char text[VIEW_KEY_MAX];
     struct view_value *taken = NULL;
     int64_t stamp = 0;
@@ -143,7 +147,8 @@ HTTP_READ(config_http_read_item)
         value = CONTAINER_OF(taken, struct config_value, base);
         mark_used(value);
     }
-    int next = answer_read(call, value) ? API_ANSWERED : API_TO_CORE;
+    bool is_safe = config_gate_is_safe(edge, value);
+    int next = is_safe && answer_read(call, value) ? API_ANSWERED : API_TO_CORE;
     view_value_unref(taken);
     return next;
 }
@@ -153,11 +158,12 @@ HTTP_READ(config_http_read_item)
 static void on_loaded(struct config *c, struct item *i, struct api_call *take_call, int err,
                       const struct fail *fail, struct now now, struct outbox *out)
 {
-    (void)c;
-    (void)now;
     if (err) {
         dispatch_fail(take_call, fail, out);
         return;
+    }
+    if (config_gate_holds(c, i, take_call, now)) {
+        return; /* another version came while this one was read */
     }
     if (!answer_read(take_call, i->value)) {
         struct fail why = {0};
@@ -174,6 +180,9 @@ HTTP_ADMIT(config_http_admit_item)
     struct config *c = self;
     const struct read_call *m = call->msg;
     struct item *i = item_find(c, &m->key);
+    if (config_gate_holds(c, i, call, now)) {
+        return API_LATER;
+    }
     if (answer_read(call, i ? i->value : NULL)) {
         return API_ANSWERED;
     }

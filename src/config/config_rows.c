@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "config/admit.h"
 #include "config/config_answer.h"
+#include "config/config_gate.h"
 #include "config/config_msg.h"
 #include "config/listen.h"
 #include "config/load.h"
@@ -62,6 +63,9 @@ static int read_query(void *self, struct api_call *call, struct now now, struct 
     if (call->caller.notified) {
         return API_TO_CORE; /* ends the repetition of its notice */
     }
+    if (!read_gate_is_fresh(edge->gate, now)) {
+        return API_TO_CORE;
+    }
     char key[VIEW_KEY_MAX];
     struct view_value *taken = NULL;
     int64_t stamp = 0;
@@ -75,7 +79,8 @@ static int read_query(void *self, struct api_call *call, struct now now, struct 
     if (value) {
         mark_used(value);
     }
-    int next = answer_query(call, value, fail);
+    bool is_safe = config_gate_is_safe(edge, value);
+    int next = is_safe ? answer_query(call, value, fail) : API_TO_CORE;
     view_value_unref(taken);
     return next;
 }
@@ -104,10 +109,12 @@ static void on_loaded(struct config *c, struct item *i, struct api_call *take_ca
                       const struct fail *fail, struct now now, struct outbox *out)
 {
     struct fail why = {0};
-    (void)now;
     if (err) {
         dispatch_fail(take_call, fail, out);
         return;
+    }
+    if (config_gate_holds(c, i, take_call, now)) {
+        return; /* another version came while this one was read */
     }
     int next = answer_query(take_call, i->value, &why);
     if (next == API_TO_CORE) {
@@ -129,6 +136,9 @@ static int admit_query(void *self, struct api_call *call, struct now now, struct
     (void)out;
     struct item *i = item_find(c, &m->key);
     struct config_value *value = i ? i->value : NULL;
+    if (config_gate_holds(c, i, call, now)) {
+        return API_LATER;
+    }
     if (value) {
         mark_used(value);
     }

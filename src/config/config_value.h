@@ -103,6 +103,7 @@ struct config_gray {
 struct config_value {
     struct view_value base;        /* first */
     atomic_bool used;              /* read since the budget's hand came by */
+    uint64_t index;                /* of the entry that made it; set before it is published */
     struct config_version *formal; /* NULL: none */
     size_t gray_count;
     struct config_gray gray[];

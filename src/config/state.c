@@ -161,8 +161,11 @@ void item_set_value(struct config *c, struct item *i, struct config_value *take_
     cache_follow(c, i, bytes_before, value_bytes(take_value));
     struct span key = span_of(i->text, i->text_len);
     if (take_value) {
+        take_value->index = c->index > 0 || !old ? c->index : old->index;
         view_publish(c->view, key, now.wall_ms, view_value_ref(config_value_base(take_value)));
     } else if (old) {
+        /* Before it is seen to be gone, so that who sees that sees this too. */
+        atomic_store_explicit(&c->edge.removed_index, c->index, memory_order_release);
         view_remove(c->view, key);
     }
     if (old) {

@@ -77,6 +77,8 @@ struct config {
     uint64_t last_nid; /* last history id given */
     uint64_t digest;   /* config_digest.h */
     /* this node's own */
+    uint64_t index; /* the entry that is being applied, or at which the tables stand that are being
+                       loaded; 0: neither, what is put in place is what was there */
     struct item *cache_hand;   /* cache.h */
     size_t cache_count;        /* items in the ring */
     uint64_t content_bytes;    /* in memory, of all items */

@@ -115,6 +115,26 @@ static void test_outbox_accept__without_an_ack__has_an_empty_body(void **state)
     outbox_close(&o);
 }
 
+static void test_outbox_take_reply__takes_that_one_and_keeps_the_others(void **state)
+{
+    (void)state;
+    struct outbox o = {0};
+    struct api_call a = {0};
+    struct api_call b = {0};
+    outbox_reply(&o, &a);
+    outbox_trace(&o, "s", "between");
+    outbox_reply(&o, &b);
+    outbox_trace(&o, "s", "after");
+    assert_false(outbox_take_reply(&o, 1, &a)); /* emitted before */
+    assert_true(outbox_take_reply(&o, 1, &b));
+    assert_false(outbox_take_reply(&o, 1, &b));
+    assert_int_equal(o.count, 3);
+    assert_ptr_equal(o.list[0].u.reply.call, &a);
+    assert_int_equal(o.list[1].kind, EFFECT_TRACE);
+    assert_true(span_eq(buf_span(o.list[2].u.trace.text), SPAN("after")));
+    outbox_close(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_outbox_clear__releases_the_tail_only),
         cmocka_unit_test(test_outbox__grows_and_keeps_its_memory),
         cmocka_unit_test(test_outbox_trace__longer_than_a_line__is_cut),
+        cmocka_unit_test(test_outbox_take_reply__takes_that_one_and_keeps_the_others),
         cmocka_unit_test(test_outbox_accept__without_an_ack__has_an_empty_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

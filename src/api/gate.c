@@ -1,0 +1,21 @@
+#include "api/gate.h"
+
+#include "base/assert.h"
+#include "base/thread.h"
+
+bool read_gate_holds(const struct read_gate *g, struct api_call *call, uint64_t index,
+                     struct now now)
+{
+    if (call->is_as_it_is || (read_gate_is_fresh(g, now) && read_gate_is_safe(g, index))) {
+        return false;
+    }
+    return g->keep(g->self, call, index, now);
+}
+
+void read_gate_set(struct read_gate *g, uint64_t until_ms, uint64_t safe)
+{
+    ASSERT_ON(THREAD_CORE);
+    ASSERT(safe >= atomic_load_explicit(&g->safe, memory_order_relaxed));
+    atomic_store_explicit(&g->until_ms, until_ms, memory_order_release);
+    atomic_store_explicit(&g->safe, safe, memory_order_release);
+}
