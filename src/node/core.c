@@ -244,6 +244,9 @@ static uint64_t on_turn(void *self, struct now now)
     }
     bool has_gone = leaving_turn(c, now);
     again |= settle(c, false);
+    if (c->peers) {
+        peering_release(c->peers, now);
+    }
     if (c->tables) {
         table_writer_turn(tables_writer(c->tables), now);
     }

@@ -60,10 +60,14 @@ static void commit(struct core *c, const struct committed *m)
     if (m->index <= tables_index(c->tables)) {
         return; /* the tables had it when they were loaded */
     }
+    size_t from = c->out.count;
     if (m->kind == CONSENSUS_CONFIG) {
         config_commit(c->config, m->index, m->op, m->waiting, c->now, &c->out);
     } else {
         namespace_commit(c->namespaces, m->index, m->op, m->waiting, c->now, &c->out);
+    }
+    if (c->peers) {
+        peering_hold(c->peers, m->index, m->waiting, from);
     }
 }
 

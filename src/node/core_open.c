@@ -57,6 +57,8 @@ int core_open_tables(struct core *c, struct fail *fail)
     struct config_options config = c->options.config;
     config.namespace_exists = has_namespace;
     config.namespaces = c;
+    config.gate = c->peers ? peering_gate(c->peers) : NULL;
+    config.tables_index = tables_index(c->tables);
     c->config = config_create(&config, c->view, tables_writer(c->tables));
     struct db *db = tables_db(c->tables);
     err = namespace_load_tables(c->namespaces, db, fail);

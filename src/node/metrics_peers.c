@@ -8,6 +8,7 @@
 #include "cluster/membership.h"
 #include "node/peering.h"
 #include "node/peering_digest.h"
+#include "node/peering_lease.h"
 #include "rpc/door.h"
 #include "rpc/rpc.h"
 
@@ -147,6 +148,26 @@ static void write_log(const struct consensus_state *log, struct json_out *text)
                log->refused_messages);
 }
 
+static void write_leases(const struct peering *peers, struct now now, struct json_out *text)
+{
+    struct peering_lease_figures f = peering_lease_figures(peers, now);
+    put_series(text, "nacre_config_lease", GAUGE,
+               "1: this node may answer reads of configs by itself.", f.has_lease);
+    put_series(text, "nacre_config_reads_held_total", COUNTER,
+               "Reads that waited for a lease, or until every node had the version.", f.reads_held);
+    put_series(text, "nacre_config_reads_waiting", GAUGE, "Of these, still waiting.",
+               f.reads_waiting);
+    put_series(text, "nacre_config_reads_degraded_total", COUNTER,
+               "Reads answered without a lease: another node may have had something newer.",
+               f.reads_degraded);
+    put_series(text, "nacre_config_writes_waiting", GAUGE,
+               "Answers of writes that wait until every node that answers reads has them.",
+               f.writes_waiting);
+    put_series(text, "nacre_config_writes_late_total", COUNTER,
+               "Of these, given because a node that was lost could not answer reads any more.",
+               f.writes_late);
+}
+
 void metrics_peers_write(const struct status *s, struct now now, struct json_out *text)
 {
     const struct door *door = s->rpc ? rpc_door(s->rpc) : NULL;
@@ -160,5 +181,6 @@ void metrics_peers_write(const struct status *s, struct now now, struct json_out
         write_links(peering_counters(peers), text);
         write_members(peers, now, text);
         write_digest(peers, text);
+        write_leases(peers, now, text);
     }
 }

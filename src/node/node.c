@@ -183,6 +183,7 @@ static void set_peers(struct node *n, struct core_options *core)
         .secret = o->cluster_secret,
         .repin = repin_of(o->cluster_repin),
         .is_forced = o->cluster_force,
+        .is_read_local = strcmp(o->config_read, "local") == 0,
     };
     core->peers = &n->peers;
 }

@@ -108,6 +108,9 @@ static const struct option_row rows[] = {
         "days that a config's history is kept; 0 is for ever"),
     INT("nacos.config.push.maxRetryTime", NULL, NULL, config_notify_tries, 1, 1000, "50",
         "change notices to a client that does not react, before its connection is closed"),
+    STR("nacos.config.read", NULL, NULL, config_read, "lease", "lease,local",
+        "reads of configs in a cluster: lease, never older than an answered write; local, what the "
+        "node has"),
     INT("nacre.config.polls.max", NULL, NULL, config_polls_max, 1, 1000000, "20000",
         "long polls of 1.x clients held at a time"),
     INT("nacre.config.listens.max", NULL, NULL, config_listens_max, 1, INT64_C(100000000),

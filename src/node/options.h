@@ -67,6 +67,7 @@ struct options {
     const char *cluster_conf;
     const char *cluster_secret;
     const char *cluster_repin;
+    const char *config_read;
     bool cluster_force;
     int64_t stop_grace_ms;
     bool auth_enabled;

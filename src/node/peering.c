@@ -248,6 +248,7 @@ int peering_create(const struct peering_options *options, struct core *core, str
     p->leaderless_since_ms = now.mono_ms;
     p->wire = (struct consensus_wire){p, peering_wire_send};
     p->digest = peering_digest_create(p->number, options);
+    peering_lease_init(p, options, now);
     watch_init(&p->watch, p->number, PEERING_OWNER_GRACE_MS);
     p->proposals = proposals_create(p->number, p->epoch, &peering_proposals_ops, p);
     peering_begin_epoch(p, now);
@@ -279,6 +280,7 @@ void peering_destroy(struct peering *p)
     membership_destroy(p->membership);
     proposals_destroy(p->proposals);
     peering_digest_destroy(p->digest);
+    peering_lease_close(p);
     identity_close(&p->identity);
     mem_free(p);
 }
@@ -349,6 +351,7 @@ static void follow_servers(struct peering *p, struct now now)
         };
     }
     membership_on_servers(p->membership, servers, count, now);
+    peering_lease_on_members(p);
 }
 
 void peering_on_log(struct peering *p, struct now now)
@@ -385,7 +388,9 @@ uint64_t peering_deadline(const struct peering *p)
     if (p->leaderless_since_ms != 0 && !p->has_given_up && proposals_count(p->proposals) > 0) {
         at = earlier(at, p->leaderless_since_ms + PEERING_LEADERLESS_MS + 1);
     }
-    return earlier(earlier(at, watch_deadline(&p->watch)), peering_digest_deadline(p));
+    at = earlier(at, peering_digest_deadline(p));
+    at = earlier(at, peering_lease_deadline(p));
+    return earlier(at, watch_deadline(&p->watch));
 }
 
 /* ---------------------------------------------------------------- mail */
@@ -422,6 +427,9 @@ static void on_peer_frame(struct peering *p, const struct peer_mail *m, struct n
         break;
     case PEER_NAMING:
         is_bad = naming_receive(p->core->naming, buf_span(m->bytes), now, &p->core->out, NULL) != 0;
+        break;
+    case PEER_LEASE:
+        is_bad = peering_lease_receive(p, from, buf_span(m->bytes), now) != 0;
         break;
     case PEER_ALIVE:
         break;

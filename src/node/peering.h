@@ -38,6 +38,7 @@ struct peering_options {
     enum membership_repin repin;
     bool is_forced;
     bool no_second_port; /* nobody serves main + 1000: a core without edges */
+    bool is_read_local;  /* reads of configs ask for no lease */
     /* For simulation; all NULL in a node. */
     const struct peer_net_maker *net; /* the way to the others; NULL: rpc/links */
     const struct node_id *id;         /* who this node is; NULL: DIR's identity */
@@ -82,6 +83,18 @@ bool peering_turn(struct peering *p, struct now now);
 
 /* Before each consensus_turn: what waits goes to the leader. */
 void peering_send(struct peering *p, struct now now);
+
+/* A committed operation that reads can see was applied: if the answer of waiting stands in the
+ * outbox at from or later it is held until every node that answers reads has it
+ * (peering_lease.h). */
+void peering_hold(struct peering *p, uint64_t index, struct api_call *waiting, size_t from);
+
+/* End of a turn, when all is applied and before effects are performed: answers and reads that were
+ * held and may go. */
+void peering_release(struct peering *p, struct now now);
+
+/* What reads have to ask; NULL: they need not. Borrowed from p. */
+const struct read_gate *peering_gate(const struct peering *p);
 
 /* End of a turn: signs of life, owners that are lost. */
 void peering_watch(struct peering *p, struct now now);

@@ -40,10 +40,13 @@ static bool is_late(const struct peering *p, bool is_refused, struct now now)
 }
 
 /* Ask the log for the next step. */
-static int step(struct peering *p, bool removes, struct fail *why)
+static int step(struct peering *p, bool removes, struct now now, struct fail *why)
 {
     const struct membership_change *c = &p->change;
     if (removes) {
+        if (!peering_lease_may_remove(p, c->old_number, now)) {
+            return 0; /* it may still answer reads, for a second at most */
+        }
         return consensus_change(p->core->log, CONSENSUS_REMOVE, c->old_number, "", why);
     }
     if (!find_member(p, c->number)) {
@@ -66,7 +69,7 @@ void peering_change_turn(struct peering *p, struct now now)
         membership_on_change_done(p->membership, NULL, now);
         return;
     }
-    int err = step(p, removes, &why);
+    int err = step(p, removes, now, &why);
     bool is_over = is_late(p, err != 0, now);
     if (is_over && !err) {
         err = fail_set(&why, E_TIMEOUT, "the change of members is not done after %llu s",
@@ -76,6 +79,9 @@ void peering_change_turn(struct peering *p, struct now now)
         return;
     }
     if (adds && find_member(p, c->number)) {
+        if (!peering_lease_may_remove(p, c->number, now)) {
+            return;
+        }
         struct fail ignored = {0}; /* what never came is not waited for */
         (void)!consensus_change(p->core->log, CONSENSUS_REMOVE, c->number, "", &ignored);
     }

@@ -130,6 +130,10 @@ int peering_propose(struct peering *p, enum consensus_kind kind, struct span op,
     if (kind != CONSENSUS_NAMING && peering_is_leaderless(p, now)) {
         return peering_refuse_leaderless(p, now, fail);
     }
+    int err = kind == CONSENSUS_NAMING ? 0 : peering_lease_admit(p, fail);
+    if (err) {
+        return err;
+    }
     return proposals_add(p->proposals, (unsigned)kind | CONSENSUS_OWNED, op, cookie, now, fail);
 }
 

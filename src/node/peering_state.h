@@ -12,6 +12,7 @@
 #include "node/core_state.h"
 #include "node/peering.h"
 #include "node/peering_digest.h"
+#include "node/peering_lease.h"
 
 #define PEERING_PORT_OFFSET 1001
 #define PEERING_WHY_MAX 256
@@ -65,6 +66,7 @@ struct peering {
     struct membership_change change;
     uint64_t change_since_ms;
     atomic_uint frames_waiting;
+    struct peering_lease lease;
     uint64_t leader;
     uint64_t leaderless_since_ms; /* 0: somebody leads */
     bool is_started;

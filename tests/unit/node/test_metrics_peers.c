@@ -65,6 +65,9 @@ static void test_cluster__says_who_is_there(void **state)
     assert_non_null(strstr(text, "self=\"1\"} 1\n"));
     assert_null(strstr(text, "nacre_peer_connects_total 0\n"));
     assert_non_null(strstr(text, "nacre_strangers_refused_total{at=\"key\"}"));
+    assert_non_null(strstr(text, "\nnacre_config_reads_degraded_total 0\n"));
+    assert_non_null(strstr(text, "\nnacre_config_writes_waiting 0\n"));
+    assert_non_null(strstr(text, "\nnacre_config_lease "));
     mem_free(text);
     close_all();
 }
