@@ -3,13 +3,19 @@
 #include "base/assert.h"
 #include "base/thread.h"
 
-bool read_gate_holds(const struct read_gate *g, struct api_call *call, uint64_t index,
-                     struct now now)
+bool read_gate_holds(struct read_gate *g, struct api_call *call, uint64_t index, struct now now)
 {
     if (call->is_as_it_is || (read_gate_is_fresh(g, now) && read_gate_is_safe(g, index))) {
         return false;
     }
     return g->keep(g->self, call, index, now);
+}
+
+bool read_gate_look(struct read_gate *g)
+{
+    ASSERT_ON(THREAD_CORE);
+    return atomic_load_explicit(&g->was_asked, memory_order_relaxed) &&
+           atomic_exchange_explicit(&g->was_asked, false, memory_order_relaxed);
 }
 
 void read_gate_set(struct read_gate *g, uint64_t until_ms, uint64_t safe)

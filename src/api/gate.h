@@ -24,15 +24,23 @@
 struct read_gate {
     atomic_uint_fast64_t until_ms; /* reads that began before this monotonic time are fresh */
     atomic_uint_fast64_t safe;     /* entries up to here may be shown */
+    atomic_bool was_asked;         /* since the owner looked: it is worth keeping fresh */
     /* Keep the call; it is admitted again. False: it is not to wait (any more). */
     bool (*keep)(void *self, struct api_call *take_call, uint64_t index, struct now now);
     void *self;
 };
 
 /* now: read after the request came and before the value is taken. */
-static inline bool read_gate_is_fresh(const struct read_gate *g, struct now now)
+static inline bool read_gate_is_fresh(struct read_gate *g, struct now now)
 {
-    return !g || now.mono_ms < atomic_load_explicit(&g->until_ms, memory_order_acquire);
+    if (!g) {
+        return true;
+    }
+    /* Readers share the line; it is written once in each look of the owner. */
+    if (!atomic_load_explicit(&g->was_asked, memory_order_relaxed)) {
+        atomic_store_explicit(&g->was_asked, true, memory_order_relaxed);
+    }
+    return now.mono_ms < atomic_load_explicit(&g->until_ms, memory_order_acquire);
 }
 
 /* index: of the entry that made the value. */
@@ -42,8 +50,10 @@ static inline bool read_gate_is_safe(const struct read_gate *g, uint64_t index)
 }
 
 /* Must the call wait before a value of this entry answers it? Then it is kept (API_LATER). */
-bool read_gate_holds(const struct read_gate *g, struct api_call *call, uint64_t index,
-                     struct now now);
+bool read_gate_holds(struct read_gate *g, struct api_call *call, uint64_t index, struct now now);
+
+/* Has anybody asked whether it is fresh since the last look? Core. */
+bool read_gate_look(struct read_gate *g);
 
 /* Publish; safe never goes back. */
 void read_gate_set(struct read_gate *g, uint64_t until_ms, uint64_t safe);

@@ -69,6 +69,14 @@ void lease_on_write(struct lease *l, uint64_t index)
     l->wrote = index > l->wrote ? index : l->wrote;
 }
 
+void lease_on_reads(struct lease *l, bool came, bool waits, struct now now)
+{
+    l->waits = waits;
+    if (came || waits) {
+        l->wanted_until_ms = now.mono_ms + LEASE_IDLE_MS;
+    }
+}
+
 /* ---------------------------------------------------------------- turns */
 
 static void tell(struct lease *l, const struct lease_ops *ops, void *self)
@@ -93,6 +101,7 @@ static void tell(struct lease *l, const struct lease_ops *ops, void *self)
 static void lead(struct lease *l, const struct lease_log *log, struct now now,
                  const struct lease_ops *ops, void *self)
 {
+    lease_leader_want(&l->leader, l->wanted_until_ms);
     if (lease_leader_turn(&l->leader, log, now)) {
         lease_holder_lead(&l->holder, log->term, l->leader.self, now);
     }
@@ -109,7 +118,11 @@ static void follow(struct lease *l, const struct lease_log *log, struct now now,
     struct lease_holder *h = &l->holder;
     struct lease_msg m = {0};
     lease_holder_applied(h, log->applied);
-    lease_holder_speak(h, &m, now);
+    l->again_ms = now.mono_ms + LEASE_ROUND_MS;
+    if (l->waits) {
+        lease_holder_urge(h, log, now);
+    }
+    lease_holder_speak(h, &m, now.mono_ms < l->wanted_until_ms, now);
     if (log->applied > l->applied_told && l->applied_told < l->wrote) {
         m.parts |= LEASE_APPLIED;
     }
@@ -152,5 +165,8 @@ bool lease_may_remove(struct lease *l, uint64_t id, struct now now)
 
 uint64_t lease_deadline(const struct lease *l)
 {
-    return lease_leader_deadline(&l->leader, l->safe < l->wrote);
+    if (l->leader.leads) {
+        return lease_leader_deadline(&l->leader, l->safe < l->wrote);
+    }
+    return l->waits ? l->again_ms : UINT64_MAX;
 }

@@ -29,9 +29,13 @@
  * Why an old leader's safe may still be believed: it is not past what it knew as committed, and a
  * later leader's grants demand at least that to be applied.
  *
+ * A node wants a lease while it has reads, and until LEASE_IDLE_MS after the last: the first read
+ * after a pause asks the leader for a round and waits for it, and a cluster nobody reads from sends
+ * nothing.
+ *
  * Clocks: monotonic ones, intervals only, never compared between nodes. LEASE_HOLDER_MS against
- * LEASE_MS allows them to run up to 5 % apart. now has to be read after the frame that is handed in
- * was taken from the mailbox (loop.h sees to it), so that a thread that was stopped in between
+ * LEASE_MS allows them to run up to 10 % apart. now has to be read after the frame that is handed
+ * in was taken from the mailbox (loop.h sees to it), so that a thread that was stopped in between
  * cannot date an event before it happened.
  *
  * Thread:  core only.
@@ -67,6 +71,9 @@ struct lease_ops {
 struct lease {
     struct lease_leader leader;
     struct lease_holder holder;
+    uint64_t wanted_until_ms; /* reads come here */
+    bool waits;               /* one does, for a lease; */
+    uint64_t again_ms;        /* ... it is asked for again then */
     uint64_t safe;
     uint64_t wrote;        /* the last entry applied here that readers can see */
     uint64_t safe_told;    /* leader: to everybody */
@@ -86,6 +93,9 @@ MUST_USE int lease_receive(struct lease *l, uint64_t from, struct span frame,
 
 /* An entry was applied here that readers can see; before the turn's lease_turn. */
 void lease_on_write(struct lease *l, uint64_t index);
+
+/* Before each lease_turn: reads came since the last one; one waits that is not fresh. */
+void lease_on_reads(struct lease *l, bool came, bool waits, struct now now);
 
 /* End of a turn, when all that is committed is applied: rounds, grants, acks, and what is safe.
  * Everything of the turn for one peer leaves as one frame. */

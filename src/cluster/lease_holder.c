@@ -14,7 +14,10 @@ static void enter(struct lease_holder *h, uint64_t term, uint64_t leader)
     h->earlier_ms = h->acked_ms;
     h->until_ms = 0;
     h->wait_until_ms = 0;
+    h->urged_ms = 0;
+    h->round = 0;
     h->is_ack_due = false;
+    h->is_urgent = false;
 }
 
 void lease_holder_lead(struct lease_holder *h, uint64_t term, uint64_t self, struct now now)
@@ -76,14 +79,39 @@ void lease_holder_applied(struct lease_holder *h, uint64_t applied)
     h->wait_until_ms = 0;
 }
 
-void lease_holder_speak(struct lease_holder *h, struct lease_msg *m, struct now now)
+void lease_holder_urge(struct lease_holder *h, const struct lease_log *log, struct now now)
+{
+    if (h->until_ms > now.mono_ms || h->wait_until_ms > now.mono_ms || log->leader == 0 ||
+        log->term < h->term) {
+        return; /* it has one, or one that waits for the log; or there is nobody to ask */
+    }
+    if (log->term > h->term) {
+        enter(h, log->term, log->leader);
+    }
+    if (h->urged_ms != 0 && now.mono_ms < h->urged_ms + LEASE_ROUND_MS) {
+        return;
+    }
+    h->urged_ms = now.mono_ms;
+    h->acked_ms = now.mono_ms;
+    h->is_ack_due = true;
+    h->is_urgent = true;
+}
+
+void lease_holder_speak(struct lease_holder *h, struct lease_msg *m, bool wants, struct now now)
 {
     if (!h->is_ack_due) {
         return;
     }
-    h->is_ack_due = false;
-    h->asked_ms = now.mono_ms;
     m->parts |= LEASE_ACK | LEASE_APPLIED;
+    if (wants || h->is_urgent) {
+        m->parts |= LEASE_WANT;
+    }
+    if (h->is_urgent) {
+        m->parts |= LEASE_NOW;
+    }
+    h->is_ack_due = false;
+    h->is_urgent = false;
+    h->asked_ms = now.mono_ms;
     m->round = h->round;
     m->asked_at = now.mono_ms;
     m->quiet_ms = now.mono_ms - h->earlier_ms;

@@ -21,8 +21,10 @@ struct lease_holder {
     uint64_t wait_commit;   /* granted, and to be applied first */
     uint64_t wait_until_ms; /* 0: nothing waits */
     uint64_t asked_ms;      /* the last ask; nothing later can be granted */
-    uint64_t round;
+    uint64_t urged_ms;      /* the leader was asked for a round */
+    uint64_t round;         /* the last one that was acked in this term; 0: none */
     bool is_ack_due;
+    bool is_urgent; /* beside it: begin a round */
 };
 
 /* life: lease_init's. */
@@ -45,7 +47,12 @@ void lease_holder_on_grant(struct lease_holder *h, const struct lease_msg *m, ui
 /* So far is applied: a grant that waited for it begins to count. */
 void lease_holder_applied(struct lease_holder *h, uint64_t applied);
 
-/* The ACK that is due, if any, is put into m, with what belongs to it. */
-void lease_holder_speak(struct lease_holder *h, struct lease_msg *m, struct now now);
+/* A read waits for a lease: the leader is asked to begin a round, if it is known and was not asked
+ * just now. */
+void lease_holder_urge(struct lease_holder *h, const struct lease_log *log, struct now now);
+
+/* The ACK that is due, if any, is put into m, with what belongs to it. wants: to be granted a
+ * lease. */
+void lease_holder_speak(struct lease_holder *h, struct lease_msg *m, bool wants, struct now now);
 
 #endif

@@ -109,9 +109,13 @@ void lease_leader_begin(struct lease_leader *l, const struct lease_log *log, uin
     l->own_index = 0;
     l->earlier_until_ms = until_ms;
     l->own_earlier_ms = quiet_ms < LEASE_MS ? until_ms - quiet_ms : now.mono_ms;
+    l->wanted_until_ms = 0;
+    l->is_urged = false;
     l->round = 0;
     l->is_open = false;
     l->began_ms = 0;
+    l->sent_ms = 0;
+    l->again_ms = NEVER;
     l->until_ms = 0;
     l->wait_until_ms = 0;
 }
@@ -165,6 +169,11 @@ static void shorten_earlier(struct lease_leader *l)
 
 /* ---------------------------------------------------------------- followers */
 
+void lease_leader_want(struct lease_leader *l, uint64_t until_ms)
+{
+    l->wanted_until_ms = until_ms > l->wanted_until_ms ? until_ms : l->wanted_until_ms;
+}
+
 static void on_ack(struct lease_leader *l, struct lease_peer *p, const struct lease_msg *m,
                    struct now now)
 {
@@ -172,7 +181,11 @@ static void on_ack(struct lease_leader *l, struct lease_peer *p, const struct le
         return; /* never asked */
     }
     p->round = m->round > p->round ? m->round : p->round;
-    p->ask = (struct lease_ask){m->life, m->asked_at, m->applied, true};
+    if (m->parts & LEASE_WANT) {
+        p->ask = (struct lease_ask){m->life, m->asked_at, true};
+        lease_leader_want(l, now.mono_ms + LEASE_MS);
+    }
+    l->is_urged = l->is_urged || (m->parts & LEASE_NOW);
     if (p->is_unknown) {
         p->is_unknown = false;
         p->earlier_until_ms =
@@ -219,6 +232,7 @@ static void send_round(struct lease_leader *l, struct now now)
 static void begin_round(struct lease_leader *l, const struct lease_log *log, struct now now)
 {
     l->round++;
+    l->is_urged = false;
     l->is_open = true;
     l->began_ms = now.mono_ms;
     l->commits[2] = l->commits[1];
@@ -244,7 +258,7 @@ static bool may_grant(const struct lease_leader *l, const struct lease_peer *p,
                       const struct lease_log *log, struct now now)
 {
     return p->ask_first.is_there && !p->is_gone && p->barred_until_ms <= now.mono_ms &&
-           p->since_index <= log->commit && p->ask_first.applied >= l->commits[2];
+           p->since_index <= log->commit && p->applied >= l->commits[2];
 }
 
 static void confirm(struct lease_leader *l, const struct lease_log *log, struct now now)
@@ -288,6 +302,45 @@ static void become_ready(struct lease_leader *l, const struct lease_log *log)
     l->is_ready = log->is_settled && log->applied >= l->own_index;
 }
 
+/* Somebody wants leases, or an earlier leader's are to be asked away. */
+static bool is_needed(const struct lease_leader *l, struct now now)
+{
+    if (now.mono_ms < l->wanted_until_ms) {
+        return true;
+    }
+    for (size_t i = 0; i < l->peer_count; i++) {
+        if (l->peers[i].is_unknown) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When something is to be sent again: a round, or the same one. */
+static uint64_t next_ms(const struct lease_leader *l)
+{
+    if (l->is_open) {
+        uint64_t again_ms = l->sent_ms + LEASE_ROUND_MS;
+        uint64_t stale_ms = l->began_ms + LEASE_MS;
+        return again_ms < stale_ms ? again_ms : stale_ms;
+    }
+    return l->is_urged || l->round == 0 ? 0 : l->began_ms + LEASE_ROUND_MS;
+}
+
+/* True: a round began. */
+static bool ask_on(struct lease_leader *l, const struct lease_log *log, struct now now)
+{
+    if (!is_needed(l, now) || now.mono_ms < next_ms(l)) {
+        return false;
+    }
+    if (l->is_open && now.mono_ms < l->began_ms + LEASE_MS) {
+        send_round(l, now);
+        return false;
+    }
+    begin_round(l, log, now);
+    return true;
+}
+
 bool lease_leader_turn(struct lease_leader *l, const struct lease_log *log, struct now now)
 {
     expire(l, now);
@@ -300,18 +353,15 @@ bool lease_leader_turn(struct lease_leader *l, const struct lease_log *log, stru
     if (!l->is_ready) {
         return false;
     }
-    bool is_stale = l->is_open && now.mono_ms >= l->began_ms + LEASE_MS;
-    bool begins =
-        is_stale || l->round == 0 || (!l->is_open && now.mono_ms >= l->began_ms + LEASE_ROUND_MS);
-    if (begins) {
-        begin_round(l, log, now);
-    } else if (l->is_open && now.mono_ms >= l->sent_ms + LEASE_ROUND_MS) {
-        send_round(l, now);
-    }
     if (l->is_open && is_acked(l)) {
         confirm(l, log, now);
     }
+    bool begins = ask_on(l, log, now);
+    if (l->is_open && is_acked(l)) {
+        confirm(l, log, now); /* alone in the list it needs nobody */
+    }
     hold_own(l, log);
+    l->again_ms = is_needed(l, now) ? next_ms(l) : NEVER;
     return begins;
 }
 
@@ -344,7 +394,7 @@ uint64_t lease_leader_deadline(const struct lease_leader *l, bool is_waiting)
     if (!l->leads || !l->is_ready) {
         return NEVER;
     }
-    uint64_t at = (l->is_open ? l->sent_ms : l->began_ms) + LEASE_ROUND_MS;
+    uint64_t at = l->again_ms;
     for (size_t i = 0; is_waiting && i < l->peer_count; i++) {
         const struct lease_peer *p = &l->peers[i];
         at = p->is_unknown ? earlier(at, l->earlier_until_ms) : at;

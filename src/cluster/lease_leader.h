@@ -1,5 +1,8 @@
 /* The leader's half of read leases: rounds, who may hold what, and what is safe.
  *
+ * Rounds run only while somebody wants a lease, or an earlier leader's may last: a cluster nobody
+ * reads from is silent. Only who wants one is granted one, so writes wait for nobody else.
+ *
  * A round that no quorum has acked yet is asked again under its number, and replaced after
  * LEASE_MS: so a slow network makes leases shorter, and does not end them.
  *
@@ -20,7 +23,6 @@
 struct lease_ask {
     uint64_t life;
     uint64_t asked_at;
-    uint64_t applied;
     bool is_there;
 };
 
@@ -56,14 +58,17 @@ struct lease_leader {
     uint64_t own_index;        /* such an entry; 0: not yet */
     uint64_t earlier_until_ms; /* what unknown peers may hold ends then ... */
     uint64_t own_earlier_ms;   /* ... as far as its own acks tell */
+    uint64_t wanted_until_ms;  /* somebody reads */
     uint64_t round;
-    bool is_open; /* not acked by a quorum yet */
+    bool is_urged; /* a read waits for the next one */
+    bool is_open;  /* not acked by a quorum yet */
     uint64_t began_ms;
     uint64_t sent_ms;
     uint64_t commits[3];    /* when this round began, the one before, and before that */
     uint64_t until_ms;      /* its own lease */
     uint64_t wait_until_ms; /* ... as it will be when so much is applied; 0: as it is */
     uint64_t wait_commit;
+    uint64_t again_ms; /* the next round, or the same again; UINT64_MAX: nobody wants one */
 };
 
 /* The log's servers. */
@@ -80,6 +85,10 @@ void lease_leader_end(struct lease_leader *l);
 /* An ACK or APPLIED of this term. Unknown nodes are ignored. */
 void lease_leader_on_follower(struct lease_leader *l, uint64_t from, const struct lease_msg *m,
                               struct now now);
+
+/* Somebody wants a lease until then. Its own ends later than the next round is due, so the leader
+ * has no need to urge itself. */
+void lease_leader_want(struct lease_leader *l, uint64_t until_ms);
 
 /* Rounds and grants that are due, into the peers' due. True: a round began, now. */
 bool lease_leader_turn(struct lease_leader *l, const struct lease_log *log, struct now now);

@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The leader asks so often. */
-#define LEASE_ROUND_MS 150
-/* The leader counts a holder for so long, and ... */
-#define LEASE_MS 1000
+/* The leader asks so often, while anybody reads. */
+#define LEASE_ROUND_MS 100
+/* The leader counts a holder for so long, and ... This is also for how long writes wait once when a
+ * node is lost, a leader above all: no longer than the election does. */
+#define LEASE_MS 500
 /* ... a holder itself for so long: less, since clocks drift. */
-#define LEASE_HOLDER_MS 900
+#define LEASE_HOLDER_MS 450
+/* A node without a read for so long wants no lease any more. */
+#define LEASE_IDLE_MS 5000
 #define LEASE_SERVERS_MAX 64
 
 /* The log as it is. Plain data. */
@@ -22,6 +25,7 @@ struct lease_log {
     uint64_t commit;
     uint64_t applied;
     uint64_t last;   /* index of its last entry here */
+    uint64_t leader; /* of this term; 0: not known */
     bool leads;      /* this node, in this term */
     bool is_settled; /* ... and committed an entry of its own term */
 };

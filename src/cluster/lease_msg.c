@@ -3,7 +3,8 @@
 #include <endian.h>
 #include <string.h>
 
-#define PARTS_ALL (LEASE_ROUND | LEASE_GRANT | LEASE_SAFE | LEASE_ACK | LEASE_APPLIED)
+#define PARTS_ALL                                                                                  \
+    (LEASE_ROUND | LEASE_GRANT | LEASE_SAFE | LEASE_ACK | LEASE_APPLIED | LEASE_WANT | LEASE_NOW)
 #define HEAD_BYTES 2
 #define WORDS_MAX 12 /* term, and every field once, some in two parts */
 
@@ -60,7 +61,9 @@ int lease_msg_decode(struct span bytes, struct lease_msg *ret, struct fail *fail
     struct lease_msg m = {.parts = (uint8_t)bytes.data[1]};
     bool leads = m.parts & (LEASE_ROUND | LEASE_GRANT | LEASE_SAFE);
     bool follows = m.parts & (LEASE_ACK | LEASE_APPLIED);
-    if ((m.parts & ~(unsigned)PARTS_ALL) != 0 || leads == follows) {
+    bool lacks = ((m.parts & LEASE_WANT) && !(m.parts & LEASE_ACK)) ||
+                 ((m.parts & LEASE_NOW) && !(m.parts & LEASE_WANT));
+    if ((m.parts & ~(unsigned)PARTS_ALL) != 0 || leads == follows || lacks) {
         return fail_set(fail, E_PARSE, "a lease frame with parts %u", m.parts);
     }
     uint64_t *words[WORDS_MAX];

@@ -19,11 +19,13 @@
 
 /* Numbers stand on the wire. */
 enum lease_part {
-    LEASE_ROUND = 1,   /* leader: do you still follow me? */
-    LEASE_GRANT = 2,   /* leader: answer reads from asked_at on, once you have applied commit */
-    LEASE_SAFE = 4,    /* leader: all that answer reads have applied so far */
-    LEASE_ACK = 8,     /* follower: I follow you, and nobody before you any more */
-    LEASE_APPLIED = 16 /* follower: I have applied so far; also beside every ACK */
+    LEASE_ROUND = 1,    /* leader: do you still follow me? */
+    LEASE_GRANT = 2,    /* leader: answer reads from asked_at on, once you have applied commit */
+    LEASE_SAFE = 4,     /* leader: all that answer reads have applied so far */
+    LEASE_ACK = 8,      /* follower: I follow you, and nobody before you any more */
+    LEASE_APPLIED = 16, /* follower: I have applied so far; also beside every ACK */
+    LEASE_WANT = 32,    /* beside an ACK: there are reads here, grant me a lease */
+    LEASE_NOW = 64      /* beside a WANT: one waits, begin a round for it */
 };
 
 /* Plain data. */

@@ -42,8 +42,8 @@ struct config_options {
     /* For imports: is there such a namespace? On core. NULL: all exist. */
     bool (*namespace_exists)(void *self, struct span id);
     void *namespaces;
-    const struct read_gate *gate; /* NULL: this node alone writes, or reads need not be fresh */
-    uint64_t tables_index;        /* the entry at which the tables stand when they are loaded */
+    struct read_gate *gate; /* NULL: this node alone writes, or reads need not be fresh */
+    uint64_t tables_index;  /* the entry at which the tables stand when they are loaded */
 };
 
 /* Read by metrics on any thread. */
@@ -70,7 +70,7 @@ extern const struct migration_set migrate_config;
 struct config_edge {
     struct view *view;
     uint32_t content_chars_max;
-    const struct read_gate *gate;
+    struct read_gate *gate;
     /* The last entry that took a config away: what an absence is as new as. Core writes. */
     atomic_uint_fast64_t removed_index;
 };

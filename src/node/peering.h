@@ -94,7 +94,7 @@ void peering_hold(struct peering *p, uint64_t index, struct api_call *waiting, s
 void peering_release(struct peering *p, struct now now);
 
 /* What reads have to ask; NULL: they need not. Borrowed from p. */
-const struct read_gate *peering_gate(const struct peering *p);
+struct read_gate *peering_gate(struct peering *p);
 
 /* End of a turn: signs of life, owners that are lost. */
 void peering_watch(struct peering *p, struct now now);

@@ -20,6 +20,7 @@ static struct lease_log log_of(const struct peering *p)
         .commit = s.commit_index,
         .applied = s.applied_index,
         .last = s.last_index,
+        .leader = s.leader_id,
         .leads = s.role == CONSENSUS_LEADER,
         .is_settled = s.is_settled,
     };
@@ -27,11 +28,17 @@ static struct lease_log log_of(const struct peering *p)
 
 /* ---------------------------------------------------------------- reads */
 
+/* As read_gate_is_fresh, and no read. */
+static bool is_fresh(const struct peering_lease *l, struct now now)
+{
+    return now.mono_ms < atomic_load_explicit(&l->gate.until_ms, memory_order_relaxed);
+}
+
 /* Nobody has led for so long that a lease is not to be expected while a client waits. */
 static bool is_hopeless(const struct peering *p, struct now now)
 {
     return p->leaderless_since_ms != 0 &&
-           now.mono_ms - p->leaderless_since_ms > PEERING_READ_WAIT_MS;
+           now.mono_ms - p->leaderless_since_ms > PEERING_LEADERLESS_READ_MS;
 }
 
 static void add_read(struct peering_lease *l, struct held_read r)
@@ -63,7 +70,7 @@ static bool keep_read(void *self, struct api_call *take_call, uint64_t index, st
 static bool is_due(struct peering *p, const struct held_read *r, struct now now)
 {
     struct peering_lease *l = &p->lease;
-    if (read_gate_is_fresh(&l->gate, now) && read_gate_is_safe(&l->gate, r->index)) {
+    if (is_fresh(l, now) && read_gate_is_safe(&l->gate, r->index)) {
         return true;
     }
     if (now.mono_ms < r->call->gate_until_ms && !is_hopeless(p, now)) {
@@ -217,6 +224,8 @@ void peering_release(struct peering *p, struct now now)
 {
     struct peering_lease *l = &p->lease;
     struct lease_log log = log_of(p);
+    bool waits = l->reads_count > 0 && !is_fresh(l, now);
+    lease_on_reads(&l->lease, read_gate_look(&l->gate), waits, now);
     lease_turn(&l->lease, &log, now, &ops, p);
     read_gate_set(&l->gate, lease_until(&l->lease), lease_safe(&l->lease));
     release_writes(p, lease_safe(&l->lease), now);
@@ -230,6 +239,10 @@ uint64_t peering_lease_deadline(const struct peering *p)
     if (l->writes_count > 0 && l->writes[l->writes_first].until_ms < at) {
         at = l->writes[l->writes_first].until_ms;
     }
+    if (l->reads_count > 0 && p->leaderless_since_ms != 0) {
+        uint64_t hopeless_ms = p->leaderless_since_ms + PEERING_LEADERLESS_READ_MS + 1;
+        at = hopeless_ms < at ? hopeless_ms : at;
+    }
     for (size_t i = 0; i < l->reads_count; i++) {
         at = l->reads[i].call->gate_until_ms < at ? l->reads[i].call->gate_until_ms : at;
     }
@@ -241,7 +254,7 @@ bool peering_lease_may_remove(struct peering *p, uint64_t number, struct now now
     return lease_may_remove(&p->lease.lease, number, now);
 }
 
-const struct read_gate *peering_gate(const struct peering *p)
+struct read_gate *peering_gate(struct peering *p)
 {
     return p->lease.is_local ? NULL : &p->lease.gate;
 }
@@ -250,7 +263,7 @@ struct peering_lease_figures peering_lease_figures(const struct peering *p, stru
 {
     const struct peering_lease *l = &p->lease;
     return (struct peering_lease_figures){
-        .has_lease = read_gate_is_fresh(&l->gate, now),
+        .has_lease = is_fresh(l, now),
         .reads_waiting = l->reads_count,
         .writes_waiting = l->writes_count,
         .reads_held = l->reads_held,

@@ -7,9 +7,10 @@
  * was committed demands it, and one from before is over then. So it is never lost, and late once
  * when a node is lost.
  *
- * A read that meets no lease, or a version that is not safe yet, waits at most READ_WAIT_MS. Then,
- * or at once when nobody has led for so long, it is answered with what is here, and counted: below
- * a quorum reads go on.
+ * A read that meets no lease, or a version that is not safe yet, waits at most READ_WAIT_MS, which
+ * is within the patience of clients. Then, or at once when nobody has led for LEADERLESS_READ_MS,
+ * which is longer than elections take, it is answered with what is here, and counted: below a
+ * quorum reads go on.
  *
  * Thread:  core.
  * Owns:    the calls that wait.
@@ -25,7 +26,8 @@
 
 #define PEERING_WRITES_MAX 65536
 #define PEERING_READS_MAX 16384
-#define PEERING_READ_WAIT_MS 800
+#define PEERING_READ_WAIT_MS 2500
+#define PEERING_LEADERLESS_READ_MS 1500
 
 struct peering;
 struct peering_options;

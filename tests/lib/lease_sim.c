@@ -52,6 +52,7 @@ struct node {
     bool is_slow;
     /* its log */
     uint64_t term;
+    uint64_t leader; /* of it, as far as it knows */
     bool leads;
     uint64_t leads_from_us; /* it hears of its election then; 0: it was not elected */
     uint16_t log[ENTRIES_MAX];
@@ -61,6 +62,8 @@ struct node {
     /* what its edges see */
     uint64_t view[KEYS];
     uint64_t until_ms, safe;
+    bool has_read, waits; /* since the last turn */
+    bool is_unread;       /* nobody reads here, for a while */
 };
 
 struct sim {
@@ -106,6 +109,7 @@ static struct lease_log log_of(const struct node *n)
         .commit = n->commit,
         .applied = n->applied,
         .last = n->last,
+        .leader = n->leader,
         .leads = n->leads,
         .is_settled = n->leads && n->commit > 0 && n->log[n->commit] == n->term,
     };
@@ -194,6 +198,7 @@ static void step_down(struct node *n, uint64_t term)
 {
     if (term > n->term) {
         n->term = term;
+        n->leader = 0;
         n->leads = false;
         n->leads_from_us = 0;
     }
@@ -206,6 +211,7 @@ static void on_append(struct sim *s, unsigned self, const struct wire *w)
         return;
     }
     step_down(n, w->term);
+    n->leader = w->from + 1;
     bool is_same =
         w->last <= n->last && memcmp(w->log, n->log, (w->last + 1) * sizeof(n->log[0])) == 0;
     if (!is_same) { /* an older message of the same leader takes nothing back */
@@ -282,6 +288,7 @@ static void take_the_lead(struct sim *s, struct node *n)
 {
     n->leads_from_us = 0;
     n->leads = true;
+    n->leader = (uint64_t)(n - s->nodes) + 1;
     s->result.elections++;
     memset(n->match, 0, sizeof(n->match));
     if (n->last < ENTRIES_MAX - 1) {
@@ -338,7 +345,12 @@ static void answer_writes(struct sim *s)
 static void begin_read(struct sim *s)
 {
     struct node *n = &s->nodes[draw(s, s->count)];
+    if (n->is_unread) {
+        return;
+    }
+    n->has_read = true;
     if (clock_of(s, n).mono_ms >= n->until_ms) {
+        n->waits = true;
         s->result.refused++;
         return;
     }
@@ -385,6 +397,7 @@ static void end_reads(struct sim *s)
 static void start_again(struct sim *s, struct node *n)
 {
     n->life++;
+    n->leader = 0;
     n->leads = false;
     n->leads_from_us = 0;
     n->until_ms = 0;
@@ -437,6 +450,10 @@ static void trouble(struct sim *s)
     if (chance(s, 10)) {
         n->is_slow = !n->is_slow;
     }
+    if (chance(s, 20)) {
+        n->is_unread = !n->is_unread;
+        n->lease.wanted_until_ms = 0; /* as after LEASE_IDLE_MS */
+    }
     if (chance(s, has_leader(s) ? 10 : 300)) {
         elect(s);
     }
@@ -447,6 +464,7 @@ static void calm_down(struct sim *s)
     memset(s->is_cut, 0, sizeof(s->is_cut));
     for (unsigned i = 0; i < s->count; i++) {
         s->nodes[i].is_slow = false;
+        s->nodes[i].is_unread = false;
     }
     if (!has_leader(s)) {
         elect(s);
@@ -490,6 +508,9 @@ static void turn(struct sim *s, unsigned self)
     apply_some(s, n);
     struct sender sender = {s, self};
     struct lease_log log = log_of(n);
+    lease_on_reads(&n->lease, n->has_read, n->waits, clock_of(s, n));
+    n->has_read = false;
+    n->waits = false;
     lease_turn(&n->lease, &log, clock_of(s, n), &ops, &sender);
     n->until_ms = lease_until(&n->lease);
     n->safe = lease_safe(&n->lease);

@@ -56,6 +56,17 @@ static void test_gate__is_fresh_until_and_safe_up_to(void **state)
     assert_false(read_gate_is_fresh(&g, at(1)));
 }
 
+static void test_look__says_whether_anybody_read_since(void **state)
+{
+    (void)state;
+    struct read_gate g = {.keep = keep};
+    assert_false(read_gate_look(&g));
+    (void)read_gate_is_fresh(&g, at(1));
+    (void)read_gate_is_safe(&g, 1);
+    assert_true(read_gate_look(&g));
+    assert_false(read_gate_look(&g));
+}
+
 static void test_holds__asks_the_owner_only_when_it_must(void **state)
 {
     (void)state;
@@ -83,6 +94,7 @@ int main(void)
         cmocka_unit_test(test_gate__nobody_else_writes__all_passes),
         cmocka_unit_test(test_gate__new__lets_nothing_pass),
         cmocka_unit_test(test_gate__is_fresh_until_and_safe_up_to),
+        cmocka_unit_test(test_look__says_whether_anybody_read_since),
         cmocka_unit_test(test_holds__asks_the_owner_only_when_it_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

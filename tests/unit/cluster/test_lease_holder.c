@@ -33,7 +33,7 @@ static struct lease_holder asked(void)
     struct lease_msg ack = {0};
     lease_holder_init(&h, LIFE, at(900));
     assert_true(lease_holder_on_round(&h, 2, &m, 5, at(1000)));
-    lease_holder_speak(&h, &ack, at(1000));
+    lease_holder_speak(&h, &ack, false, at(1000));
     assert_int_equal(ack.parts, LEASE_ACK | LEASE_APPLIED);
     assert_int_equal(ack.asked_at, 1000);
     assert_int_equal(ack.round, 1);
@@ -52,7 +52,7 @@ static void test_round__of_an_earlier_term__gets_no_ack(void **state)
     assert_false(lease_holder_on_round(&h, 2, &same, 6, at(1001))); /* the log knows a later one */
     assert_false(lease_holder_on_round(&h, 3, &same, 5, at(1001))); /* not its leader */
     assert_false(lease_holder_on_round(&h, 3, &none, 0, at(1001)));
-    lease_holder_speak(&h, &ack, at(1001));
+    lease_holder_speak(&h, &ack, false, at(1001));
     assert_int_equal(ack.parts, 0);
 }
 
@@ -133,10 +133,10 @@ static void test_ack__tells_how_long_nobody_else_was_acked(void **state)
     struct lease_msg next = round_of(6, 1);
     struct lease_msg ack = {0};
     assert_true(lease_holder_on_round(&h, 3, &next, 6, at(1400)));
-    lease_holder_speak(&h, &ack, at(1400));
+    lease_holder_speak(&h, &ack, false, at(1400));
     assert_int_equal(ack.quiet_ms, 400);
     assert_true(lease_holder_on_round(&h, 3, &next, 6, at(1550)));
-    lease_holder_speak(&h, &ack, at(1550));
+    lease_holder_speak(&h, &ack, false, at(1550));
     assert_int_equal(ack.quiet_ms, 550); /* what is acked in this term does not count */
 }
 
@@ -148,7 +148,7 @@ static void test_ack__of_a_new_life__knows_nothing_before_it(void **state)
     struct lease_msg ack = {0};
     lease_holder_init(&h, LIFE, at(5000));
     assert_true(lease_holder_on_round(&h, 3, &first, 6, at(5300)));
-    lease_holder_speak(&h, &ack, at(5300));
+    lease_holder_speak(&h, &ack, false, at(5300));
     assert_int_equal(ack.quiet_ms, 300);
 }
 
@@ -162,13 +162,73 @@ static void test_ack__after_leading__counts_its_own_rounds(void **state)
     lease_holder_lead(&h, 6, 1, at(1000));
     lease_holder_lead(&h, 6, 1, at(2000));
     assert_true(lease_holder_on_round(&h, 3, &next, 7, at(2100)));
-    lease_holder_speak(&h, &ack, at(2100));
+    lease_holder_speak(&h, &ack, false, at(2100));
     assert_int_equal(ack.quiet_ms, 100);
+}
+
+static struct lease_log log_of(uint64_t term, uint64_t leader)
+{
+    return (struct lease_log){.term = term, .commit = 10, .applied = 10, .leader = leader};
+}
+
+static void test_urge__asks_for_a_round_and_not_again_at_once(void **state)
+{
+    (void)state;
+    struct lease_holder h = asked();
+    struct lease_log log = log_of(5, 2);
+    struct lease_msg m = {0};
+    lease_holder_urge(&h, &log, at(1010));
+    lease_holder_speak(&h, &m, true, at(1010));
+    assert_int_equal(m.parts, LEASE_ACK | LEASE_APPLIED | LEASE_WANT | LEASE_NOW);
+    assert_int_equal(m.round, 1);
+    assert_int_equal(m.asked_at, 1010);
+    m = (struct lease_msg){0};
+    lease_holder_urge(&h, &log, at(1010 + LEASE_ROUND_MS - 1));
+    lease_holder_speak(&h, &m, true, at(1010 + LEASE_ROUND_MS - 1));
+    assert_int_equal(m.parts, 0);
+    lease_holder_urge(&h, &log, at(1010 + LEASE_ROUND_MS));
+    lease_holder_speak(&h, &m, true, at(1010 + LEASE_ROUND_MS));
+    assert_int_equal(m.parts, LEASE_ACK | LEASE_APPLIED | LEASE_WANT | LEASE_NOW);
+}
+
+static void test_urge__in_a_term_without_rounds__follows_its_leader(void **state)
+{
+    (void)state;
+    struct lease_holder h = asked();
+    struct lease_log log = log_of(6, 3);
+    struct lease_msg m = {0};
+    lease_holder_urge(&h, &log, at(1010));
+    lease_holder_speak(&h, &m, true, at(1010));
+    assert_int_equal(m.parts, LEASE_ACK | LEASE_APPLIED | LEASE_WANT | LEASE_NOW);
+    assert_int_equal(m.round, 0);
+    assert_int_equal(m.quiet_ms, 10); /* since the round of the term before */
+    assert_true(lease_holder_follows(&h, 3, 6));
+    assert_false(lease_holder_follows(&h, 2, 5));
+}
+
+static void test_urge__with_nobody_to_ask_or_nothing_to_ask_for__is_silent(void **state)
+{
+    (void)state;
+    struct lease_holder h = asked();
+    struct lease_msg grant = grant_of(1000, 10);
+    struct lease_log log = log_of(5, 0);
+    struct lease_log earlier = log_of(4, 2);
+    struct lease_log led = log_of(5, 2);
+    struct lease_msg m = {0};
+    lease_holder_urge(&h, &log, at(1010));
+    lease_holder_urge(&h, &earlier, at(1010));
+    lease_holder_on_grant(&h, &grant, 10, at(1010));
+    lease_holder_urge(&h, &led, at(1011));
+    lease_holder_speak(&h, &m, true, at(1011));
+    assert_int_equal(m.parts, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_urge__asks_for_a_round_and_not_again_at_once),
+        cmocka_unit_test(test_urge__in_a_term_without_rounds__follows_its_leader),
+        cmocka_unit_test(test_urge__with_nobody_to_ask_or_nothing_to_ask_for__is_silent),
         cmocka_unit_test(test_round__of_an_earlier_term__gets_no_ack),
         cmocka_unit_test(test_grant__counts_from_the_ask_and_needs_what_was_committed),
         cmocka_unit_test(test_grant__while_another_waits__does_not_raise_what_is_demanded),

@@ -30,6 +30,7 @@ static struct bed begin(void)
             .term = 5, .commit = 10, .applied = 10, .last = 10, .leads = true, .is_settled = true}};
     lease_leader_on_servers(&b.l, three, 3, &b.log);
     lease_leader_begin(&b.l, &b.log, 0, at(T0));
+    lease_leader_want(&b.l, UINT64_MAX);
     return b;
 }
 
@@ -45,7 +46,7 @@ static struct lease_peer *peer(struct bed *b, uint64_t id)
 
 static void ack(struct bed *b, uint64_t from, uint64_t applied, uint64_t ms)
 {
-    struct lease_msg m = {.parts = LEASE_ACK | LEASE_APPLIED,
+    struct lease_msg m = {.parts = LEASE_ACK | LEASE_APPLIED | LEASE_WANT,
                           .term = 5,
                           .round = b->l.round,
                           .asked_at = ms * 2, /* of another clock */
@@ -135,12 +136,95 @@ static void test_round__not_acked__is_asked_again_under_its_number(void **state)
     assert_int_equal(take_due(&b, 2), LEASE_ROUND);
     assert_int_equal(b.l.round, 1);
     ack(&b, 2, 10, T0 + 400);
-    (void)lease_leader_turn(&b.l, &b.log, at(T0 + 400));
+    assert_true(lease_leader_turn(&b.l, &b.log, at(T0 + 400)));
     assert_int_equal(b.l.until_ms, T0 + LEASE_HOLDER_MS);
+    assert_int_equal(b.l.round, 2);
     /* One that is too old to be worth a lease is replaced. */
-    assert_true(lease_leader_turn(&b.l, &b.log, at(T0 + 500)));
-    assert_true(lease_leader_turn(&b.l, &b.log, at(T0 + 500 + LEASE_MS)));
+    assert_false(lease_leader_turn(&b.l, &b.log, at(T0 + 400 + LEASE_MS - 1)));
+    assert_true(lease_leader_turn(&b.l, &b.log, at(T0 + 400 + LEASE_MS)));
     assert_int_equal(b.l.round, 3);
+}
+
+/* An ack as it comes from a follower without reads. */
+static void ack_unread(struct bed *b, uint64_t from, uint64_t ms)
+{
+    struct lease_msg m = {.parts = LEASE_ACK | LEASE_APPLIED,
+                          .term = 5,
+                          .round = b->l.round,
+                          .asked_at = ms,
+                          .life = from,
+                          .quiet_ms = LEASE_MS,
+                          .applied = 10};
+    lease_leader_on_follower(&b->l, from, &m, at(ms));
+}
+
+static struct bed unread(void)
+{
+    struct bed b = begin();
+    lease_leader_begin(&b.l, &b.log, LEASE_MS, at(T0));
+    assert_true(lease_leader_turn(&b.l, &b.log, at(T0))); /* who is there? */
+    ack_unread(&b, 2, T0 + 1);
+    ack_unread(&b, 3, T0 + 1);
+    assert_false(lease_leader_turn(&b.l, &b.log, at(T0 + 1)));
+    return b;
+}
+
+static void test_rounds__wanted_by_nobody__end_when_everybody_is_known(void **state)
+{
+    (void)state;
+    struct bed b = unread();
+    assert_int_equal(lease_leader_deadline(&b.l, true), UINT64_MAX);
+    assert_false(lease_leader_turn(&b.l, &b.log, at(T0 + 10000)));
+    assert_int_equal(b.l.round, 1);
+    assert_int_equal(lease_leader_safe(&b.l, &b.log, at(T0 + 1)), 10);
+}
+
+static void test_rounds__while_an_earlier_leaders_leases_may_last__go_on(void **state)
+{
+    (void)state;
+    struct bed b = begin();
+    lease_leader_begin(&b.l, &b.log, 0, at(T0));
+    assert_true(lease_leader_turn(&b.l, &b.log, at(T0)));
+    assert_int_equal(lease_leader_deadline(&b.l, false), T0 + LEASE_ROUND_MS);
+    assert_false(lease_leader_turn(&b.l, &b.log, at(T0 + LEASE_MS)));
+    assert_int_equal(lease_leader_deadline(&b.l, false), UINT64_MAX);
+}
+
+static void test_read__that_waits_at_a_follower__begins_a_round_that_grants_it_alone(void **state)
+{
+    (void)state;
+    struct bed b = unread();
+    struct lease_msg m = {.parts = LEASE_ACK | LEASE_APPLIED | LEASE_WANT | LEASE_NOW,
+                          .term = 5,
+                          .round = b.l.round,
+                          .asked_at = 77,
+                          .life = 3,
+                          .applied = 10};
+    (void)take_due(&b, 2);
+    (void)take_due(&b, 3);
+    lease_leader_on_follower(&b.l, 3, &m, at(T0 + 2)); /* sooner than a round would come */
+    assert_true(lease_leader_turn(&b.l, &b.log, at(T0 + 2)));
+    assert_int_equal(take_due(&b, 2), LEASE_ROUND);
+    assert_int_equal(take_due(&b, 3), LEASE_ROUND);
+    ack_unread(&b, 2, T0 + 3);
+    (void)lease_leader_turn(&b.l, &b.log, at(T0 + 3));
+    assert_int_equal(take_due(&b, 2), 0);
+    assert_int_equal(peer(&b, 3)->due.asked_at, 77);
+    assert_int_equal(take_due(&b, 3), LEASE_GRANT);
+    assert_int_equal(lease_leader_deadline(&b.l, false), T0 + 2 + LEASE_ROUND_MS);
+}
+
+static void test_read__at_the_leader_after_a_pause__begins_a_round_at_once(void **state)
+{
+    (void)state;
+    struct bed b = unread();
+    assert_int_equal(b.l.until_ms, T0 + LEASE_HOLDER_MS);
+    assert_false(lease_leader_turn(&b.l, &b.log, at(T0 + LEASE_HOLDER_MS)));
+    lease_leader_want(&b.l, T0 + 5000);
+    assert_true(lease_leader_turn(&b.l, &b.log, at(T0 + LEASE_HOLDER_MS)));
+    ack_unread(&b, 2, T0 + LEASE_HOLDER_MS + 1);
+    assert_false(lease_leader_turn(&b.l, &b.log, at(T0 + LEASE_HOLDER_MS + 1)));
+    assert_int_equal(b.l.until_ms, T0 + 2 * LEASE_HOLDER_MS);
 }
 
 static void test_grant__for_an_ask_before_the_round__makes_a_holder(void **state)
@@ -362,6 +446,10 @@ int main(void)
         cmocka_unit_test(test_own_lease__needs_a_quorum_and_counts_from_the_rounds_begin),
         cmocka_unit_test(test_own_lease__waits_until_what_was_committed_is_applied),
         cmocka_unit_test(test_round__not_acked__is_asked_again_under_its_number),
+        cmocka_unit_test(test_rounds__wanted_by_nobody__end_when_everybody_is_known),
+        cmocka_unit_test(test_rounds__while_an_earlier_leaders_leases_may_last__go_on),
+        cmocka_unit_test(test_read__that_waits_at_a_follower__begins_a_round_that_grants_it_alone),
+        cmocka_unit_test(test_read__at_the_leader_after_a_pause__begins_a_round_at_once),
         cmocka_unit_test(test_grant__for_an_ask_before_the_round__makes_a_holder),
         cmocka_unit_test(test_grant__of_a_follower_far_behind__is_not_given),
         cmocka_unit_test(test_safe__is_what_all_holders_have),

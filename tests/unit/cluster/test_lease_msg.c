@@ -35,10 +35,12 @@ static void test_frames__come_back_as_they_were(void **state)
                                  .quiet_ms = 3,
                                  .life = 4,
                                  .applied = 5};
+    struct lease_msg urge = {.parts = LEASE_ACK | LEASE_WANT | LEASE_NOW, .term = 1, .round = 2};
     struct lease_msg safe = {.parts = LEASE_SAFE, .term = 1, .safe = 2};
     there_and_back(&leader);
     there_and_back(&follower);
     there_and_back(&safe);
+    there_and_back(&urge);
 }
 
 static int decode(const char *data, size_t len)
@@ -65,8 +67,12 @@ static void test_frames__damaged__are_refused(void **state)
     bytes[0] = LEASE_MSG_VERSION;
     bytes[1] = 0;
     assert_int_equal(decode(bytes, 2 + 8), E_PARSE);
-    bytes[1] = 32;
+    bytes[1] = (char)128;
     assert_int_equal(decode(bytes, 2 + 8), E_PARSE);
+    bytes[1] = LEASE_APPLIED | LEASE_WANT; /* without an ask */
+    assert_int_equal(decode(bytes, 2 + 3 * 8), E_PARSE);
+    bytes[1] = LEASE_ACK | LEASE_NOW;
+    assert_int_equal(decode(bytes, 2 + 4 * 8), E_PARSE);
     bytes[1] = LEASE_SAFE | LEASE_APPLIED; /* nobody says both */
     assert_int_equal(decode(bytes, 2 + 4 * 8), E_PARSE);
 }
