@@ -28,6 +28,8 @@ enum peer_frame {
     PEER_NAMING = 5,     /* beats that the owner of an instance should hear of (naming.h) */
     PEER_LEASE = 6,      /* who may answer reads (cluster/lease.h) */
     PEER_DIGEST = 8,     /* what the log made of a node (cluster/digests.h) */
+    PEER_QUERY = 20,     /* a question or an order of a person (cluster/query.h) ... */
+    PEER_ANSWER = 21,    /* ... and what came of it */
 };
 
 enum effect_kind {
