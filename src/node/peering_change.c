@@ -6,6 +6,7 @@ void peering_change_begin(struct peering *p, const struct membership_change *wan
 {
     p->change = *wanted;
     p->change_since_ms = p->core->now.mono_ms;
+    p->change_index = 0;
     p->is_changing = true;
 }
 
@@ -55,6 +56,22 @@ static int step(struct peering *p, bool removes, struct now now, struct fail *wh
     return 0;
 }
 
+/* The configuration is as wanted; whether it stays so is known when the log has committed it. */
+static bool is_committed(struct peering *p)
+{
+    struct consensus_state log = consensus_state(p->core->log);
+    if (p->change_index == 0) {
+        p->change_index = log.last_index;
+    }
+    return log.commit_index >= p->change_index;
+}
+
+static void end(struct peering *p, const struct fail *why, struct now now)
+{
+    p->is_changing = false;
+    membership_on_change_done(p->membership, why, now);
+}
+
 void peering_change_turn(struct peering *p, struct now now)
 {
     const struct membership_change *c = &p->change;
@@ -64,12 +81,12 @@ void peering_change_turn(struct peering *p, struct now now)
     }
     bool removes = c->kind != MEMBERSHIP_ADD && find_member(p, c->old_number);
     bool adds = c->kind != MEMBERSHIP_REMOVE && !is_voter(p, c->number);
-    if (!removes && !adds) {
-        p->is_changing = false;
-        membership_on_change_done(p->membership, NULL, now);
+    bool is_wanted = !removes && !adds;
+    if (is_wanted && is_committed(p)) {
+        end(p, NULL, now);
         return;
     }
-    int err = step(p, removes, now, &why);
+    int err = is_wanted ? 0 : step(p, removes, now, &why);
     bool is_over = is_late(p, err != 0, now);
     if (is_over && !err) {
         err = fail_set(&why, E_TIMEOUT, "the change of members is not done after %llu s",
@@ -85,6 +102,5 @@ void peering_change_turn(struct peering *p, struct now now)
         struct fail ignored = {0}; /* what never came is not waited for */
         (void)!consensus_change(p->core->log, CONSENSUS_REMOVE, c->number, "", &ignored);
     }
-    p->is_changing = false;
-    membership_on_change_done(p->membership, &why, now);
+    end(p, &why, now);
 }

@@ -41,7 +41,7 @@
 #define LINK_BACKOFF_MAX_MS 2000
 #define LINK_PING_MS 1000
 #define LINK_DEAD_MS 3000
-#define LINK_IP_MAX 64 /* bytes of an address as text */
+#define LINK_IP_MAX 64              /* bytes of an address as text */
 #define LINK_WINDOW_BYTES (4 << 20) /* of a stream; fixed, not probed for */
 
 /* A listed member as links dial it. Plain data; host is copied. */
