@@ -139,6 +139,7 @@ int main(int argc, char **argv)
     case CLI_BACKUP:
     case CLI_RESTORE:
     case CLI_IMPORT:
+    case CLI_CLUSTER:
         return run(&cli);
     }
     return EXIT_USAGE;

@@ -24,6 +24,7 @@ static const struct {
     {"backup", CLI_BACKUP, "the file to write"},
     {"restore", CLI_RESTORE, "the backup file"},
     {"import", CLI_IMPORT, "the zip file of an export"},
+    {"cluster", CLI_CLUSTER, NULL},
     {"help", CLI_HELP, NULL},
 };
 
@@ -95,8 +96,8 @@ static int parse_command(const char *word, struct cli *cli, struct fail *fail)
         }
     }
     return fail_set(fail, E_INVALID,
-                    "%s is not a command of nacre; this version has: server, backup, restore, "
-                    "import, help",
+                    "%s is not a command of nacre; this version has: server, cluster, backup, "
+                    "restore, import, help",
                     word);
 }
 
@@ -117,6 +118,14 @@ static bool parse_own(int argc, char *const *argv, int *i, struct cli *cli)
         cli->policy = argv[++*i];
         return true;
     }
+    if (cli->command == CLI_CLUSTER && strcmp(a, "--json") == 0) {
+        cli->is_json = true;
+        return true;
+    }
+    if (cli->command == CLI_CLUSTER && a[0] != '-' && !cli->address) {
+        *(cli->operand ? &cli->address : &cli->operand) = a;
+        return true;
+    }
     bool takes_file =
         cli->command == CLI_BACKUP || cli->command == CLI_RESTORE || cli->command == CLI_IMPORT;
     if (takes_file && !cli->operand && a[0] != '-') {
@@ -126,8 +135,45 @@ static bool parse_own(int argc, char *const *argv, int *i, struct cli *cli)
     return false;
 }
 
+/* What cluster is to do, and with which address. */
+static int check_cluster(const struct cli *cli, struct fail *fail)
+{
+    static const struct {
+        const char *verb;
+        bool needs_address, may_have_address;
+    } verbs[] = {
+        {"members", false, false},
+        {"add", true, true},
+        {"remove", true, true},
+        {"transfer", false, true},
+    };
+    const char *verb = cli->operand ? cli->operand : "members";
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (strcmp(verb, verbs[i].verb) != 0) {
+            continue;
+        }
+        if (verbs[i].needs_address && !cli->address) {
+            return fail_set(fail, E_INVALID,
+                            "nacre cluster %s: expected an address after it, for example n4:8848",
+                            verb);
+        }
+        if (!verbs[i].may_have_address && cli->address) {
+            return fail_set(fail, E_INVALID, "nacre cluster %s takes no address (%s)", verb,
+                            cli->address);
+        }
+        return 0;
+    }
+    return fail_set(fail, E_INVALID,
+                    "nacre cluster %s: expected members, add HOST:PORT, remove HOST:PORT or "
+                    "transfer [HOST:PORT]",
+                    verb);
+}
+
 static int check_operand(const struct cli *cli, struct fail *fail)
 {
+    if (cli->command == CLI_CLUSTER) {
+        return check_cluster(cli, fail);
+    }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (commands[i].command == cli->command && commands[i].operand && !cli->operand) {
             return fail_set(fail, E_INVALID, "nacre %s: expected %s after it", commands[i].name,
@@ -179,6 +225,9 @@ void cli_help(FILE *to)
         "\n"
         "  nacre server [--port 8848] [--data DIR] [--address A] [--config FILE] [-D key=value "
         "...]\n"
+        "  nacre cluster [members [--json] | add HOST:PORT | remove HOST:PORT | transfer "
+        "[HOST:PORT]]\n"
+        "                [--data DIR]\n"
         "  nacre backup FILE [--data DIR]\n"
         "  nacre restore FILE [--data DIR] [--check]\n"
         "  nacre import FILE.zip [--namespace ID] [--policy ABORT|SKIP|OVERWRITE] [--port 8848]\n"
@@ -188,6 +237,14 @@ void cli_help(FILE *to)
         "1000\n"
         "(gRPC of the clients). It stops on SIGTERM or SIGINT, sending its clients away first.\n"
         "Everything it acknowledges is on disk in the data directory.\n"
+        "\n"
+        "cluster asks the node that runs on the data directory, on any machine of the cluster: "
+        "members\n"
+        "shows who is there, who leads, and how far each is behind; add takes in the empty node "
+        "that runs\n"
+        "at an address, remove lets a member go, transfer hands leadership to another. Addresses "
+        "are those\n"
+        "of main ports. An order counts until the next one, whatever lists of members say.\n"
         "\n"
         "backup writes the running node's whole state to one file; restore checks such a file and "
         "puts\n"

@@ -5,94 +5,18 @@
 
 #include "api/v2_codes.h"
 #include "base/json_out.h"
-#include "cluster/membership.h"
-#include "node/core_state.h"
-#include "node/peering_digest.h"
+#include "node/members_view.h"
 
-#define ADDRESS_MAX 300
 #define PEER_PORT_OFFSET 1001
-
-/* What is known of one member. Plain data. */
-struct member_view {
-    char host[MEMBER_HOST_MAX + 1];
-    uint16_t port;
-    bool is_self, is_up, is_server, is_voter, is_leader;
-    struct node_id id;
-    uint64_t lag; /* entries; only the leader knows: UINT64_MAX elsewhere */
-    uint64_t silent_ms;
-    uint64_t diverged_index; /* 0: not, as far as this node knows */
-    char words[MEMBERSHIP_WORDS_MAX];
-};
-
-struct members_view {
-    size_t count;
-    struct consensus_state log;
-    struct member_view list[MEMBERS_MAX + 1];
-};
-
-static const char *state_of(const struct member_view *m, const struct members_view *all)
-{
-    if (m->is_self) {
-        return all->log.is_ready ? "UP" : "STARTING";
-    }
-    return m->is_up ? "UP" : "DOWN";
-}
-
-/* A node alone: listening everywhere has no better name than the loopback's. */
-static void view_alone(const struct cluster_rows *r, struct members_view *ret)
-{
-    const char *host = r->options->server_address;
-    bool is_any = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-    struct member_view *m = &ret->list[0];
-    snprintf(m->host, sizeof(m->host), "%s", is_any ? "127.0.0.1" : host);
-    m->port = (uint16_t)r->options->server_port;
-    m->is_self = m->is_up = m->is_server = m->is_voter = true;
-    m->is_leader = ret->log.role == CONSENSUS_LEADER;
-    snprintf(m->words, sizeof(m->words), "alone");
-    ret->count = 1;
-}
-
-static void add_log(const struct core *c, struct members_view *v, struct member_view *m)
-{
-    struct consensus_member servers[CONSENSUS_MEMBERS_MAX];
-    unsigned count = c->log ? consensus_members(c->log, servers, CONSENSUS_MEMBERS_MAX) : 0;
-    m->lag = UINT64_MAX;
-    m->silent_ms = UINT64_MAX;
-    for (unsigned i = 0; i < count; i++) {
-        if (servers[i].id != node_id_number(&m->id)) {
-            continue;
-        }
-        m->is_leader = servers[i].is_leader;
-        m->silent_ms = servers[i].silent_ms;
-        if (v->log.role == CONSENSUS_LEADER) {
-            uint64_t match = servers[i].is_self ? v->log.last_index : servers[i].match_index;
-            m->lag = v->log.last_index > match ? v->log.last_index - match : 0;
-        }
-    }
-}
 
 static void view_members(const struct cluster_rows *r, struct now now, struct members_view *ret)
 {
-    const struct core *c = r->core;
-    struct membership_status status[MEMBERS_MAX + 1];
-    *ret = (struct members_view){.log = core_log_state(c)};
-    if (!c->peers) {
-        view_alone(r, ret);
-        return;
-    }
-    size_t count = membership_status(peering_membership(c->peers), status, MEMBERS_MAX + 1, now);
-    for (size_t i = 0; i < count; i++) {
-        struct member_view *m = &ret->list[ret->count++];
-        snprintf(m->host, sizeof(m->host), "%s", status[i].host);
-        snprintf(m->words, sizeof(m->words), "%s", status[i].words);
-        m->port = status[i].port;
-        m->id = status[i].id;
-        m->is_self = status[i].is_self;
-        m->is_up = status[i].is_up;
-        m->is_server = status[i].is_server;
-        m->is_voter = status[i].is_voter;
-        m->diverged_index = peering_digest_diverged(c->peers, node_id_number(&m->id));
-        add_log(c, ret, m);
+    members_view_take(r->core, now, ret);
+    if (ret->is_alone) {
+        const char *host = r->options->server_address;
+        bool is_any = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+        snprintf(ret->list[0].host, sizeof(ret->list[0].host), "%s", is_any ? "127.0.0.1" : host);
+        ret->list[0].port = (uint16_t)r->options->server_port;
     }
 }
 
@@ -132,11 +56,7 @@ static void write_own(struct json_out *j, const struct member_view *m, const str
     char id[NODE_ID_TEXT + 1] = "";
     json_key(j, "nacre");
     json_object(j);
-    json_kstr(j, "role",
-              m->is_leader   ? SPAN("leader")
-              : m->is_voter  ? SPAN("follower")
-              : m->is_server ? SPAN("learner")
-                             : SPAN("none"));
+    json_kstr(j, "role", span_str(member_view_role(m)));
     if (node_id_is_set(&m->id)) {
         node_id_text(&m->id, id);
         json_kstr(j, "id", span_str(id));
@@ -177,7 +97,7 @@ static void write_member(struct json_out *j, const struct member_view *m,
     json_object(j);
     json_kstr(j, "ip", span_str(m->host));
     json_kint(j, "port", m->port);
-    json_kstr(j, "state", span_str(state_of(m, v)));
+    json_kstr(j, "state", span_str(member_view_state(m, v)));
     json_key(j, "extendInfo");
     json_object(j);
     json_kint(j, "lastRefreshTime", now.wall_ms);
@@ -263,7 +183,7 @@ static bool is_wanted(const struct cluster_request *r, const struct member_view 
     char address[MEMBER_ADDRESS_MAX + 1];
     member_address(m->host, m->port, address);
     return span_starts(span_str(address), r->prefix) &&
-           (span_empty(r->state) || span_ieq(r->state, span_str(state_of(m, v))));
+           (span_empty(r->state) || span_ieq(r->state, span_str(member_view_state(m, v))));
 }
 
 static int admit_nodes(void *self, struct api_call *call, struct now now, struct outbox *out,

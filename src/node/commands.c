@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cluster/members.h"
 #include "node/backup.h"
 #include "node/control.h"
 #include "node/import_command.h"
@@ -49,6 +50,31 @@ static int run_restore(const struct cli *cli, const struct options *options, str
     return err;
 }
 
+/* One address as the node will understand it, or why it is none. */
+static int check_address(const char *text, struct fail *fail)
+{
+    struct member_list list = {0};
+    int err = members_parse("the address", span_str(text), MEMBER_PORT_DEFAULT, &list, fail);
+    if (!err && list.count != 1) {
+        return fail_set(fail, E_INVALID, "%s: expected one address, HOST:PORT", text);
+    }
+    return err;
+}
+
+static int run_cluster(const struct cli *cli, const struct options *options, struct fail *fail)
+{
+    char command[CONTROL_LINE_MAX];
+    const char *verb = cli->operand ? cli->operand : "members";
+    int err = cli->address ? check_address(cli->address, fail) : 0;
+    if (err) {
+        return err;
+    }
+    bool is_json = cli->is_json && strcmp(verb, "members") == 0;
+    snprintf(command, sizeof(command), "cluster %s%s%s%s", verb, is_json ? "-json" : "",
+             cli->address ? " " : "", cli->address ? cli->address : "");
+    return control_ask(options->data_dir, command, stdout, fail);
+}
+
 int commands_run(const struct cli *cli, const struct options *options, struct fail *fail)
 {
     switch (cli->command) {
@@ -58,6 +84,8 @@ int commands_run(const struct cli *cli, const struct options *options, struct fa
         return run_restore(cli, options, fail);
     case CLI_IMPORT:
         return import_command(cli, options, fail);
+    case CLI_CLUSTER:
+        return run_cluster(cli, options, fail);
     case CLI_SERVER:
     case CLI_HELP:
     case CLI_VERSION:

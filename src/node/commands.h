@@ -1,4 +1,4 @@
-/* The commands beside the server: backup, restore, import.
+/* The commands beside the server: cluster, backup, restore, import.
  *
  * Thread:  main. Each prints what it did to standard output and returns 0, or a negative code with
  *          the reason.

@@ -18,10 +18,20 @@
 #include "base/mem.h"
 #include "base/span.h"
 #include "base/thread.h"
+#include "node/ask.h"
 #include "node/backup.h"
 
 #define BACKLOG 4
 #define PROGRESS_MS 500
+
+/* A command that runs. */
+struct session {
+    struct control *control;
+    pthread_t thread;
+    int fd;
+    bool is_used;        /* the thread is to be joined */
+    atomic_bool is_over; /* at once */
+};
 
 struct control {
     struct core *core;
@@ -30,6 +40,9 @@ struct control {
     int stop_pipe[2]; /* written once: the thread ends */
     pthread_t thread;
     bool running;
+    atomic_bool is_stopping;
+    atomic_bool has_backup;                        /* one runs */
+    struct session sessions[CONTROL_SESSIONS_MAX]; /* of the server's thread */
 };
 
 /* A socket's name may have 107 bytes; a directory's may have more: reach it through its
@@ -87,17 +100,27 @@ static void on_progress(void *arg, uint64_t done, uint64_t total)
     say_line(t->fd, "progress", text);
 }
 
+static int backup(struct control *c, int fd, const char *file, uint64_t *ret_bytes,
+                  struct fail *fail)
+{
+    struct telling telling = {.fd = fd};
+    if (file[0] != '/') {
+        return fail_set(fail, E_INVALID, "backup: expected an absolute file name");
+    }
+    if (atomic_exchange(&c->has_backup, true)) {
+        return fail_set(fail, E_CONFLICT, "a backup is being written already");
+    }
+    int err = backup_write(c->core, file, on_progress, &telling, ret_bytes, fail);
+    atomic_store(&c->has_backup, false); /* before it is said: the next may follow at once */
+    return err;
+}
+
 static void do_backup(struct control *c, int fd, const char *file)
 {
     struct fail fail = {0};
-    struct telling telling = {.fd = fd};
     uint64_t bytes = 0;
     char text[CONTROL_LINE_MAX - 16];
-    if (file[0] != '/') {
-        say_line(fd, "error", "backup: expected an absolute file name");
-        return;
-    }
-    if (backup_write(c->core, file, on_progress, &telling, &bytes, &fail) != 0) {
+    if (backup(c, fd, file, &bytes, &fail) != 0) {
         LOG_WARN("node", "event=backup_failed file=%s reason=\"%s\"", file, fail_text(&fail));
         say_line(fd, "error", fail_text(&fail));
         return;
@@ -107,8 +130,85 @@ static void do_backup(struct control *c, int fd, const char *file)
     say_line(fd, "done", text);
 }
 
-static void serve(struct control *c, int fd)
+/* ---------------------------------------------------------------- cluster */
+
+/* Every line of a text but the last as progress, the last as what. */
+static void say_lines(int fd, const char *what, struct span text)
 {
+    char line[CONTROL_LINE_MAX - 16];
+    while (text.len > 0 && text.data[text.len - 1] == '\n') {
+        text.len--;
+    }
+    do {
+        struct span one = span_cut(&text, '\n');
+        snprintf(line, sizeof(line), "%.*s", SPAN_ARG(one));
+        say_line(fd, span_empty(text) ? what : "progress", line);
+    } while (!span_empty(text));
+}
+
+static void on_words(void *arg, struct span text)
+{
+    const struct session *s = arg;
+    say_lines(s->fd, "progress", text);
+}
+
+/* The node stops, or the command was interrupted. */
+static bool is_left(void *arg)
+{
+    const struct session *s = arg;
+    struct pollfd fd = {.fd = s->fd, .events = POLLRDHUP};
+    return atomic_load(&s->control->is_stopping) || poll(&fd, 1, 0) > 0;
+}
+
+static bool find_kind(struct span verb, enum query_kind *ret)
+{
+    static const struct {
+        const char *verb;
+        enum query_kind kind;
+    } kinds[] = {
+        {"members", QUERY_MEMBERS}, {"members-json", QUERY_MEMBERS}, {"add", QUERY_ADD},
+        {"remove", QUERY_REMOVE},   {"transfer", QUERY_TRANSFER},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (span_eq(verb, span_str(kinds[i].verb))) {
+            *ret = kinds[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void do_cluster(struct session *s, struct span rest)
+{
+    struct query q = {0};
+    struct fail fail = {0};
+    struct buf *text = NULL;
+    struct ask_listener listener = {on_words, is_left, s};
+    struct span verb = span_cut(&rest, ' ');
+    bool needs_address = span_eq(verb, SPAN("add")) || span_eq(verb, SPAN("remove"));
+    if (!find_kind(verb, &q.kind) || rest.len > QUERY_ADDRESS_MAX ||
+        (needs_address && rest.len == 0)) {
+        say_line(s->fd, "error",
+                 "cluster: expected members, add, remove or transfer, and for "
+                 "the last three an address");
+        return;
+    }
+    q.is_json = span_eq(verb, SPAN("members-json"));
+    snprintf(q.address, sizeof(q.address), "%.*s", SPAN_ARG(rest));
+    if (ask_core(s->control->core, &q, &listener, &text, &fail) != 0) {
+        say_line(s->fd, "error", fail_text(&fail));
+        return;
+    }
+    say_lines(s->fd, "done", buf_span(text));
+    buf_unref(text);
+}
+
+/* ---------------------------------------------------------------- sessions */
+
+static void serve(struct session *s)
+{
+    struct control *c = s->control;
+    int fd = s->fd;
     char line[CONTROL_LINE_MAX];
     struct timeval idle = {.tv_sec = CONTROL_IDLE_S};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
@@ -120,8 +220,62 @@ static void serve(struct control *c, int fd)
     struct span verb = span_cut(&rest, ' ');
     if (span_eq(verb, SPAN("backup"))) {
         do_backup(c, fd, rest.data ? rest.data : "");
+    } else if (span_eq(verb, SPAN("cluster"))) {
+        do_cluster(s, rest);
     } else {
-        say_line(fd, "error", "unknown command; this node knows: backup FILE");
+        say_line(fd, "error", "unknown command; this node knows: backup FILE, cluster VERB");
+    }
+}
+
+static void *run_session(void *arg)
+{
+    struct session *s = arg;
+    thread_become(THREAD_NONE, "control-cmd");
+    serve(s);
+    (void)close(s->fd);
+    atomic_store(&s->is_over, true);
+    return NULL;
+}
+
+/* A free one; threads that are over are joined. NULL: all of them run. */
+static struct session *free_session(struct control *c)
+{
+    struct session *free = NULL;
+    for (size_t i = 0; i < CONTROL_SESSIONS_MAX; i++) {
+        struct session *s = &c->sessions[i];
+        if (s->is_used && atomic_load(&s->is_over)) {
+            pthread_join(s->thread, NULL);
+            s->is_used = false;
+        }
+        free = s->is_used ? free : s;
+    }
+    return free;
+}
+
+static void begin_session(struct control *c, int fd)
+{
+    struct session *s = free_session(c);
+    if (!s) {
+        say_line(fd, "error", "too many commands run at a time; try again");
+        (void)close(fd);
+        return;
+    }
+    s->control = c;
+    s->fd = fd;
+    atomic_store(&s->is_over, false);
+    s->is_used = thread_start(&s->thread, run_session, s) == 0;
+    if (!s->is_used) {
+        say_line(fd, "error", "the system gives no thread for the command");
+        (void)close(fd);
+    }
+}
+
+static void join_sessions(struct control *c)
+{
+    for (size_t i = 0; i < CONTROL_SESSIONS_MAX; i++) {
+        if (c->sessions[i].is_used) {
+            pthread_join(c->sessions[i].thread, NULL);
+        }
     }
 }
 
@@ -140,8 +294,7 @@ static void *run(void *arg)
         }
         int fd = fds[0].revents ? accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
         if (fd >= 0) {
-            serve(c, fd);
-            (void)close(fd);
+            begin_session(c, fd);
         }
     }
 }
@@ -172,7 +325,8 @@ static void close_fd(int fd)
 int control_start(const char *dir, struct core *core, struct control **ret, struct fail *fail)
 {
     struct control *c = mem_zalloc(1, sizeof(*c));
-    *c = (struct control){.core = core, .dir_fd = -1, .listen_fd = -1, .stop_pipe = {-1, -1}};
+    c->core = core;
+    c->dir_fd = c->listen_fd = c->stop_pipe[0] = c->stop_pipe[1] = -1;
     int err = listen_in(c, dir, fail);
     if (!err) {
         err = thread_start(&c->thread, run, c);
@@ -196,8 +350,10 @@ void control_stop(struct control *take_control)
         return;
     }
     if (c->running) {
+        atomic_store(&c->is_stopping, true);
         (void)!write(c->stop_pipe[1], "x", 1);
         pthread_join(c->thread, NULL);
+        join_sessions(c);
         (void)unlinkat(c->dir_fd, CONTROL_FILE, 0);
     }
     close_fd(c->listen_fd);
@@ -251,6 +407,7 @@ int control_ask(const char *dir, const char *command, FILE *say, struct fail *fa
             break;
         }
         fprintf(say, "%.*s\n", SPAN_ARG(rest));
+        (void)fflush(say); /* who waits wants to see it now, also through a pipe */
         if (span_eq(what, SPAN("done"))) {
             err = 0;
             break;

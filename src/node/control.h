@@ -1,12 +1,13 @@
 /* The control socket: DIR/control.sock, by which commands on this machine talk to the running node.
  * Who may open it is the file system's business (the directory is 0700, the socket 0600).
  *
- * One line asks ("backup /path/of/file"), lines answer: "progress TEXT", then "done TEXT" or
- * "error TEXT"; then the connection ends. One command at a time; others wait in the listen queue.
+ * One line asks ("backup /path/of/file", "cluster members"), lines answer: "progress TEXT", then
+ * "done TEXT" or "error TEXT"; then the connection ends.
  *
- * Thread:  control_start, control_stop: main. The server has a thread of its own. control_ask: any,
- *          of another process.
- * Limits:  CONTROL_LINE_MAX bytes a line, CONTROL_IDLE_S for a client that does not speak.
+ * Thread:  control_start, control_stop: main. The server has a thread of its own, and each command
+ *          one while it runs. control_ask: any, of another process.
+ * Limits:  CONTROL_LINE_MAX bytes a line, CONTROL_IDLE_S for a client that does not speak,
+ *          CONTROL_SESSIONS_MAX commands at a time, one backup among them.
  */
 #ifndef NACRE_NODE_CONTROL_H
 #define NACRE_NODE_CONTROL_H
@@ -19,6 +20,7 @@
 #define CONTROL_FILE "control.sock"
 #define CONTROL_LINE_MAX 8192
 #define CONTROL_IDLE_S 5
+#define CONTROL_SESSIONS_MAX 8
 
 struct core;
 struct control;

@@ -207,6 +207,7 @@ static uint64_t next_turn(const struct core *c)
 {
     uint64_t at = earlier(naming_deadline(c->naming), conn_deadline(c->conns));
     at = earlier(at, leaving_deadline(c));
+    at = earlier(at, earlier(orders_deadline(c), queries_deadline(c)));
     if (c->log) {
         at = earlier(at, consensus_deadline(c->log));
     }
@@ -231,6 +232,8 @@ static uint64_t on_turn(void *self, struct now now)
     if (c->peers && peering_turn(c->peers, now)) {
         loop_pause(c->loop); /* run opens the log */
     }
+    queries_turn(c, now);
+    orders_turn(c, now);
     bool again = settle(c, true);
     if (!c->is_ready && c->log && consensus_state(c->log).is_ready) {
         become_ready(c);
@@ -293,6 +296,7 @@ int core_create(const struct core_options *options, struct core **ret_core, stru
             return err;
         }
         c->options.naming.self = peering_number(c->peers);
+        c->queries.last_id = (uint64_t)c->now.wall_ms << 20; /* not those of an earlier life */
     }
     c->view = view_create();
     c->naming = naming_create(&c->options.naming, c->view);
@@ -361,6 +365,8 @@ static void drop_proposals(struct core *c)
 static void answer_all(struct core *c)
 {
     struct now now = c->is_played ? c->now : clock_now();
+    orders_stop(c);
+    queries_stop(c);
     if (c->config) {
         config_stop(c->config, now, &c->out);
     }

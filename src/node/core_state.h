@@ -12,7 +12,9 @@
 #include "node/core.h"
 #include "node/effects.h"
 #include "node/leaving.h"
+#include "node/orders.h"
 #include "node/peering.h"
+#include "node/queries.h"
 #include "node/tables.h"
 
 struct loop;
@@ -36,6 +38,8 @@ struct core {
     size_t settled; /* effects before this one hold no proposal any more */
     bool is_ready;  /* all of earlier lives is applied */
     struct leaving leaving;
+    struct queries queries;
+    struct orders orders;
     bool has_left; /* clients are being sent away, or were */
     sem_t said_goodbye;
     struct core_mail db_mail; /* wakes the loop for what db threads have finished */

@@ -77,10 +77,9 @@ struct node {
 };
 
 /* Our connection limits must lie below the file limit: raise it as far as the system allows, and
- * take fewer connections where that is not enough. And not above what we want: the file limit is
- * the last bound of connections that are in no table of ours, those in the middle of C-core's
- * handshake (rpc/door.h limits what comes before) and, without the door, those that never say
- * anything. */
+ * take fewer connections where that is not enough. And not above what we want: connections that
+ * never say anything are in no table of ours, and C-core keeps some 11 KB for each of them until
+ * its handshake timeout; only the file limit bounds them (rpc/accept_guard.h). */
 static int fit_connections(struct node *n, struct fail *fail)
 {
     const struct options *o = n->options;

@@ -436,6 +436,10 @@ static void on_peer_frame(struct peering *p, const struct peer_mail *m, struct n
     case PEER_DIGEST:
         is_bad = !peering_digest_receive(p, from, buf_span(m->bytes), now);
         break;
+    case PEER_QUERY:
+    case PEER_ANSWER:
+        is_bad = !queries_on_frame(p->core, from, m->kind, buf_span(m->bytes), now);
+        break;
     default:
         is_bad = true;
         break;
@@ -496,6 +500,16 @@ void peering_perform(struct peering *p, struct effect *e)
 size_t peering_addresses(const struct peering *p, char (*ret)[LINK_IP_MAX], size_t max)
 {
     return p->net.ops->addresses(p->net.self, ret, max);
+}
+
+bool peering_reaches(const struct peering *p, uint64_t number)
+{
+    return peering_slot_to(p, number) >= 0;
+}
+
+struct membership *peering_members(struct peering *p)
+{
+    return p->membership;
 }
 
 const struct membership *peering_membership(const struct peering *p)

@@ -126,6 +126,12 @@ void peering_perform(struct peering *p, struct effect *e);
 /* links_addresses. Any thread. */
 size_t peering_addresses(const struct peering *p, char (*ret)[LINK_IP_MAX], size_t max);
 
+/* A frame can be sent to that node now. */
+bool peering_reaches(const struct peering *p, uint64_t number);
+
+/* For orders of an operator (node/orders.c). */
+struct membership *peering_members(struct peering *p);
+
 /* For people. */
 const struct membership *peering_membership(const struct peering *p);
 const struct links_counters *peering_counters(const struct peering *p);

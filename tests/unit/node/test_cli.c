@@ -87,6 +87,31 @@ static void test_commands__beside_the_server__take_their_file(void **state)
     assert_int_equal(PARSE(&cli, &fail, "nacre", "import", "z", "--policy"), E_INVALID);
 }
 
+static void test_cluster__verbs_and_addresses__are_checked(void **state)
+{
+    (void)state;
+    struct cli cli;
+    struct fail fail = {0};
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster"), 0);
+    assert_int_equal(cli.command, CLI_CLUSTER);
+    assert_null(cli.operand);
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster", "--json", "--data", "d"), 0);
+    assert_true(cli.is_json);
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster", "add", "n4:8848"), 0);
+    assert_string_equal(cli.operand, "add");
+    assert_string_equal(cli.address, "n4:8848");
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster", "transfer"), 0);
+    assert_null(cli.address);
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster", "add"), E_INVALID);
+    assert_non_null(strstr(fail.text, "n4:8848"));
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster", "members", "n4"), E_INVALID);
+    assert_non_null(strstr(fail.text, "takes no address"));
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster", "dance"), E_INVALID);
+    assert_non_null(strstr(fail.text, "transfer [HOST:PORT]"));
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "cluster", "add", "a", "b"), E_INVALID);
+    assert_int_equal(PARSE(&cli, &fail, "nacre", "backup", "f", "--json"), E_INVALID);
+}
+
 static void test_options__too_many__are_refused(void **state)
 {
     (void)state;
@@ -123,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_help_and_version__win_anywhere),
         cmocka_unit_test(test_bad__says_what_to_write),
         cmocka_unit_test(test_commands__beside_the_server__take_their_file),
+        cmocka_unit_test(test_cluster__verbs_and_addresses__are_checked),
         cmocka_unit_test(test_options__too_many__are_refused),
         cmocka_unit_test(test_help__names_commands_and_options),
     };

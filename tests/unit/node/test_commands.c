@@ -21,6 +21,13 @@ static void test_backup_and_restore__without_node_or_file__say_so(void **state)
     struct cli backup = {.command = CLI_BACKUP, .operand = "b"};
     assert_int_equal(commands_run(&backup, &options, &fail), E_NOT_FOUND);
     assert_non_null(strstr(fail.text, "no node runs"));
+    struct cli cluster = {.command = CLI_CLUSTER};
+    assert_int_equal(commands_run(&cluster, &options, &fail), E_NOT_FOUND);
+    cluster = (struct cli){.command = CLI_CLUSTER, .operand = "add", .address = "n1:99999"};
+    assert_int_equal(commands_run(&cluster, &options, &fail), E_PARSE);
+    cluster.address = "n1:1,n2:2";
+    assert_int_equal(commands_run(&cluster, &options, &fail), E_INVALID);
+    assert_non_null(strstr(fail.text, "one address"));
     struct cli restore = {.command = CLI_RESTORE, .operand = "/nowhere/b"};
     assert_int_equal(commands_run(&restore, &options, &fail), E_NOT_FOUND);
     restore.check_only = true;

@@ -1,5 +1,8 @@
 #include "node/control.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "disk_rig.h"
 #include "node/backup.h"
 
@@ -37,6 +40,11 @@ static void test_backup__over_the_socket__is_written_and_told(void **state)
     ask(&d, command, E_INVALID, "exists already");
     ask(&d, "backup relative", E_INVALID, "absolute");
     ask(&d, "dance", E_INVALID, "unknown command");
+    ask(&d, "cluster members", 0, "This node is alone");
+    ask(&d, "cluster members-json", 0, "\"alone\":true");
+    ask(&d, "cluster dance", E_INVALID, "expected members");
+    ask(&d, "cluster add", E_INVALID, "an address");
+    ask(&d, "cluster add n1:8848", E_INVALID, "this node is alone");
     control_stop(c);
     ask(&d, command, E_NOT_FOUND, "no node runs");
     control_stop(NULL);
@@ -62,11 +70,52 @@ static void test_start__a_socket_of_a_killed_node__is_replaced(void **state)
     disk_close(&d);
 }
 
+static int connect_silently(const struct disk *d)
+{
+    char path[128];
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof(at.sun_path), "%.100s", disk_path(d, CONTROL_FILE, path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)(void *)&at, sizeof(at)), 0);
+    return fd;
+}
+
+static void test_sessions__silent_ones__keep_nobody_out_until_there_are_too_many(void **state)
+{
+    (void)state;
+    struct disk d;
+    struct control *c = NULL;
+    struct fail fail = {0};
+    int fds[CONTROL_SESSIONS_MAX];
+    disk_init(&d);
+    assert_int_equal(disk_start(&d, &fail), 0);
+    assert_int_equal(control_start(d.dir, d.core, &c, &fail), 0);
+    for (unsigned i = 0; i < CONTROL_SESSIONS_MAX; i++) {
+        fds[i] = connect_silently(&d);
+    }
+    ask(&d, "cluster members", E_INVALID, "too many commands");
+    (void)close(fds[0]);
+    int err = E_INVALID;
+    FILE *nowhere = fopen("/dev/null", "we");
+    assert_non_null(nowhere);
+    for (int tries = 0; err && tries < 1000; tries++) { /* until its end was seen */
+        err = control_ask(d.dir, "cluster members", nowhere, &fail);
+    }
+    assert_int_equal(err, 0);
+    assert_int_equal(fclose(nowhere), 0);
+    for (unsigned i = 1; i < CONTROL_SESSIONS_MAX; i++) {
+        (void)close(fds[i]);
+    }
+    control_stop(c);
+    disk_close(&d);
+}
+
 int main(void)
 {
     thread_become(THREAD_MAIN, "test");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backup__over_the_socket__is_written_and_told),
+        cmocka_unit_test(test_sessions__silent_ones__keep_nobody_out_until_there_are_too_many),
         cmocka_unit_test(test_start__a_socket_of_a_killed_node__is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
