@@ -9,7 +9,7 @@
 
 #define PEER_PORT_OFFSET 1001
 
-static void view_members(const struct cluster_rows *r, struct now now, struct members_view *ret)
+void cluster_rows_view(const struct cluster_rows *r, struct now now, struct members_view *ret)
 {
     members_view_take(r->core, now, ret);
     if (ret->is_alone) {
@@ -193,7 +193,7 @@ static int admit_nodes(void *self, struct api_call *call, struct now now, struct
     struct json_out j;
     (void)out;
     (void)fail;
-    view_members(self, now, v);
+    cluster_rows_view(self, now, v);
     begin(call, &j);
     json_array(&j);
     for (size_t i = 0; i < v->count; i++) {
@@ -222,7 +222,7 @@ static int admit_self(void *self, struct api_call *call, struct now now, struct 
     struct members_view *v = arena_alloc(&call->arena, sizeof(*v));
     struct json_out j;
     (void)out;
-    view_members(self, now, v);
+    cluster_rows_view(self, now, v);
     const struct member_view *own = find_self(v);
     if (!own) {
         return fail_set(fail, E_STARTING,
@@ -241,7 +241,7 @@ static int admit_names(void *self, struct api_call *call, struct now now, struct
     struct json_out j;
     (void)out;
     (void)fail;
-    view_members(self, now, v);
+    cluster_rows_view(self, now, v);
     begin(call, &j);
     json_array(&j);
     for (size_t i = 0; i < v->count; i++) {

@@ -17,6 +17,10 @@ struct cluster_rows {
     const struct options *options;
 };
 
+/* The members as this node sees them; a node alone with its own address. Core. */
+struct members_view;
+void cluster_rows_view(const struct cluster_rows *r, struct now now, struct members_view *ret);
+
 /* The rows; the array is constant. */
 const struct api_row *cluster_http_rows(size_t *ret_count);
 

@@ -208,6 +208,7 @@ static uint64_t next_turn(const struct core *c)
     uint64_t at = earlier(naming_deadline(c->naming), conn_deadline(c->conns));
     at = earlier(at, leaving_deadline(c));
     at = earlier(at, earlier(orders_deadline(c), queries_deadline(c)));
+    at = earlier(at, loader_deadline(c));
     if (c->log) {
         at = earlier(at, consensus_deadline(c->log));
     }
@@ -234,6 +235,7 @@ static uint64_t on_turn(void *self, struct now now)
     }
     queries_turn(c, now);
     orders_turn(c, now);
+    loader_turn(c, now);
     bool again = settle(c, true);
     if (!c->is_ready && c->log && consensus_state(c->log).is_ready) {
         become_ready(c);

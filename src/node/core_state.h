@@ -12,6 +12,7 @@
 #include "node/core.h"
 #include "node/effects.h"
 #include "node/leaving.h"
+#include "node/loader.h"
 #include "node/orders.h"
 #include "node/peering.h"
 #include "node/queries.h"
@@ -40,6 +41,7 @@ struct core {
     struct leaving leaving;
     struct queries queries;
     struct orders orders;
+    struct loader loader;
     bool has_left; /* clients are being sent away, or were */
     sem_t said_goodbye;
     struct core_mail db_mail; /* wakes the loop for what db threads have finished */

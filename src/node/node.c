@@ -26,6 +26,7 @@
 #include "node/control.h"
 #include "node/core.h"
 #include "node/datadir.h"
+#include "node/loader_rows.h"
 #include "node/member_watch.h"
 #include "node/peering.h"
 #include "node/status.h"
@@ -51,6 +52,7 @@ enum {
     FEATURE_NAMESPACE,
     FEATURE_STATUS,
     FEATURE_CLUSTER,
+    FEATURE_LOADER,
     FEATURES
 };
 
@@ -255,6 +257,9 @@ static void list_features(struct node *n)
     n->cluster = (struct cluster_rows){n->core, n->options};
     cluster->http = cluster_http_rows(&cluster->http_count);
     cluster->admit_self = &n->cluster;
+    struct api_rows *loader = &n->features[FEATURE_LOADER];
+    loader->http = loader_http_rows(&loader->http_count);
+    loader->admit_self = &n->cluster;
     struct api_rows *status = &n->features[FEATURE_STATUS];
     status->http = status_rows(&status->http_count);
     status->read_self = &n->status;

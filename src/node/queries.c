@@ -1,6 +1,7 @@
 #include "node/queries.h"
 
 #include "node/core_state.h"
+#include "node/loader.h"
 #include "node/orders.h"
 
 static void send(struct core *c, uint64_t to, enum peer_frame kind, struct buf *take_bytes)
@@ -71,7 +72,8 @@ static void take_query(struct core *c, uint64_t from, const struct query *q, str
         return;
     case QUERY_LOAD:
     case QUERY_RELOAD:
-        break;
+        loader_take(c, from, q);
+        return;
     }
     struct answer unknown = {
         .state = ANSWER_FAILED,

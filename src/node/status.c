@@ -149,7 +149,7 @@ static int read_state(void *self, struct api_call *call, struct now now, struct 
     json_init(&j, 512);
     json_object(&j);
     json_kstr(&j, "version", SPAN("2.5.1"));
-    json_kstr(&j, "startup_mode", SPAN("standalone"));
+    json_kstr(&j, "startup_mode", core_peering(s->core) ? SPAN("cluster") : SPAN("standalone"));
     json_key(&j, "function_mode");
     json_null(&j); /* a name only where nacos.functionMode restricts the node to one half */
     char number[32];
@@ -196,33 +196,12 @@ static int decode_operator(struct api_call *call, const struct api_params *param
     return 0;
 }
 
-static double load_average(void)
-{
-    double load[1] = {0};
-    return getloadavg(load, 1) == 1 ? load[0] : 0;
-}
-
 /* Used share of the machine's memory, 0..1, as Nacos reports it. */
 static double memory_share(void)
 {
     long all = sysconf(_SC_PHYS_PAGES);
     long free_pages = sysconf(_SC_AVPHYS_PAGES);
     return all > 0 ? 1.0 - (double)free_pages / (double)all : 0;
-}
-
-/* This process's share of one core since the last look. */
-static double cpu_share(struct status *s)
-{
-    struct timespec cpu = {0};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    uint64_t used = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
-    uint64_t at = clock_mono_ns();
-    if (at - s->cpu_last_at_ns > 1000000000u) {
-        s->cpu_share = (double)(used - s->cpu_last_ns) / (double)(at - s->cpu_last_at_ns);
-        s->cpu_last_ns = used;
-        s->cpu_last_at_ns = at;
-    }
-    return s->cpu_share;
 }
 
 /* v1 also counts the instances that a node is responsible for (alone: all); v2 wraps the object in
@@ -249,8 +228,8 @@ static int answer_operator(struct status *s, struct api_call *call, bool v1)
         json_kint(&j, "ephemeralIpPortClientCount", (int64_t)n.http_clients);
         json_kint(&j, "persistentIpPortClientCount", (int64_t)n.persistent_clients);
         json_kint(&j, "responsibleClientCount", (int64_t)n.clients);
-        json_kdouble(&j, "cpu", cpu_share(s));
-        json_kdouble(&j, "load", load_average());
+        json_kdouble(&j, "cpu", cpu_meter_look(&s->cpu));
+        json_kdouble(&j, "load", machine_load());
         json_kdouble(&j, "mem", memory_share());
     }
     json_object_end(&j);

@@ -11,6 +11,7 @@
 
 #include "api/row.h"
 #include "node/core.h"
+#include "node/machine.h"
 #include "node/options.h"
 
 struct http;
@@ -24,10 +25,7 @@ struct status {
     const atomic_bool *ready;
     uint64_t started_ns;
     int64_t started_wall_ms;
-    /* for process CPU between two looks; core only */
-    uint64_t cpu_last_ns;
-    uint64_t cpu_last_at_ns;
-    double cpu_share;
+    struct cpu_meter cpu; /* core only */
 };
 
 /* core, options and ready are borrowed; rpc and http are filled in by the owner. */
