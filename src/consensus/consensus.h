@@ -16,6 +16,7 @@
 #ifndef NACRE_CONSENSUS_CONSENSUS_H
 #define NACRE_CONSENSUS_CONSENSUS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -149,6 +150,11 @@ struct consensus_ops {
      * fatal. The bytes are checked against damage, not against sense. */
     int (*snapshot_load)(void *self, uint64_t index, struct consensus_source *source,
                          struct fail *fail);
+    /* On a worker thread: put into the file path what a node needs besides a snapshot to take that
+     * over, as it is now or later; 0 when it is whole. Give up when *is_stopping. It goes to a
+     * node that gets a snapshot, which finds it as options.companion_in when snapshot_load is
+     * called. May be NULL: nothing. */
+    int (*companion_make)(void *self, const char *path, const atomic_bool *is_stopping);
     /* Another node leads from here on (id; 0: none is known), in this term: forward elsewhere what
      * only a leader can do. From consensus_turn. May be NULL. */
     void (*on_leader)(void *self, uint64_t id, uint64_t term);
@@ -169,11 +175,13 @@ uint64_t consensus_source_left(const struct consensus_source *s);
 
 /* How the log on disk is made. Plain data, borrowed for the call; 0 means the default. */
 struct consensus_raft_options {
-    const char *dir;        /* the data directory; the log makes DIR/log and DIR/log.mark */
-    struct uv_loop_s *loop; /* core's (loop_uv) */
-    uint64_t id;            /* who this node is in the log; 0: 1 */
-    const char *address;    /* for people; NULL: "local" */
-    bool is_recovering;     /* by order of the operator: this node alone is the cluster now */
+    const char *dir;           /* the data directory; the log makes DIR/log and DIR/log.mark */
+    struct uv_loop_s *loop;    /* core's (loop_uv) */
+    uint64_t id;               /* who this node is in the log; 0: 1 */
+    const char *address;       /* for people; NULL: "local" */
+    const char *companion_out; /* paths, for companion_make and what it made elsewhere; both or */
+    const char *companion_in;  /* neither, on one file system */
+    bool is_recovering;        /* by order of the operator: this node alone is the cluster now */
     unsigned snapshot_entries;
     uint64_t snapshot_bytes;
     unsigned trailing_entries;

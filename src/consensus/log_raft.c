@@ -539,6 +539,13 @@ static void create_peers(struct log_raft *l, const struct consensus_raft_options
         .now_ms = now_ms,
         .on_fail = on_read_failed,
         .self = l,
+        .companion = {.loop = filled->played ? NULL : l->loop,
+                      .outgoing = l->ops.companion_make ? filled->companion_out : NULL,
+                      .incoming = filled->companion_in,
+                      .make = l->ops.companion_make,
+                      .make_self = l->self,
+                      .wake = on_wake,
+                      .wake_self = l},
     });
     l->member.silent_ms_max = 2 * filled->election_ms;
 }

@@ -380,6 +380,11 @@ bool raft_driver_can_install(const struct raft_driver *d)
     return !d->is_dead && !d->is_taking && !d->is_installing;
 }
 
+bool raft_driver_is_installing(const struct raft_driver *d)
+{
+    return d->is_installing || d->is_restoring;
+}
+
 bool raft_driver_is_changing(const struct raft_driver *d)
 {
     return d->raft.configuration_uncommitted_index != 0;

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "consensus/consensus.h"
+#include "consensus/raft_companion.h"
 #include "consensus/raft_conf.h"
 #include "consensus/raft_driver.h"
 #include "consensus/raft_guard.h"
@@ -199,6 +200,7 @@ struct buf *raft_codec_piece(uint64_t from, uint64_t to, const struct raft_piece
     body.n_members = conf->n;
     body.members = list;
     body.total = piece->total;
+    body.companion = piece->companion;
     body.offset = piece->offset;
     body.data.data = unconst(piece->data.data); /* protobuf-c only reads it */
     body.data.len = piece->data.len;
@@ -436,7 +438,8 @@ static int decode_piece(const Nacre__RaftPiece *b, struct raft_packet *ret, stru
 {
     if (!is_byte(b->version) || !is_term(b->term) || !is_term(b->last_index) ||
         !is_term(b->last_term) || b->last_term > b->term || b->members_index > b->last_index ||
-        b->total == 0 || b->total > SNAPSHOT_MAX || b->offset > b->total ||
+        b->companion > RAFT_COMPANION_BYTES_MAX || b->companion >= b->total ||
+        b->total - b->companion > SNAPSHOT_MAX || b->offset > b->total ||
         b->data.len > b->total - b->offset) {
         return bad(fail, "a piece of a snapshot with numbers that cannot be");
     }
@@ -447,6 +450,7 @@ static int decode_piece(const Nacre__RaftPiece *b, struct raft_packet *ret, stru
                                               .term = b->last_term,
                                               .configuration_index = b->members_index},
                                      .total = b->total,
+                                     .companion = b->companion,
                                      .offset = b->offset};
     if (!read_members(b, &ret->piece.meta.configuration)) {
         raft_configuration_close(&ret->piece.meta.configuration);

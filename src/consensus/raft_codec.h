@@ -29,6 +29,7 @@ struct raft_piece {
     uint64_t term;
     struct raft_snapshot_metadata meta;
     uint64_t total;
+    uint64_t companion; /* of these, at the end: a file of its own (raft_companion.h); 0: none */
     uint64_t offset;
     struct span data; /* total is offset + data.len at most */
 };

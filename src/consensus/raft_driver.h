@@ -174,6 +174,9 @@ uint64_t raft_driver_silent_ms(const struct raft_driver *d, uint64_t id);
 /* Whether a snapshot of another node would be looked at now, and not dropped. */
 bool raft_driver_can_install(const struct raft_driver *d);
 
+/* Whether a snapshot of another node is being stored, or was and is not handed out yet. */
+bool raft_driver_is_installing(const struct raft_driver *d);
+
 /* Whether the last change of members is not committed yet. */
 bool raft_driver_is_changing(const struct raft_driver *d);
 

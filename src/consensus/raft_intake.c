@@ -7,12 +7,17 @@
 
 static void drop(struct raft_intake *in)
 {
+    if (in->file_bytes > 0) {
+        raft_companion_drop(in->file);
+    }
     raft_configuration_close(&in->meta.configuration);
     raft_free(in->bytes);
     in->meta = (struct raft_snapshot_metadata){0};
     in->bytes = NULL;
     in->total = 0;
-    in->have = 0;
+    in->file_bytes = 0;
+    in->come = 0;
+    in->told = 0;
     in->is_lost_told = false;
     in->is_complete = false;
 }
@@ -21,17 +26,42 @@ static bool is_same(const struct raft_intake *in, uint64_t from, const struct ra
 {
     return in->bytes && in->from == from && in->term == piece->term &&
            in->meta.index == piece->meta.index && in->meta.term == piece->meta.term &&
-           in->total == piece->total;
+           in->total == piece->total && in->file_bytes == piece->companion;
 }
 
-/* Its members move in. False: there is no memory for it. */
+/* What goes into memory. */
+static uint64_t body_bytes(const struct raft_intake *in)
+{
+    return in->total - in->file_bytes;
+}
+
+/* What is here for sure. */
+static uint64_t have(const struct raft_intake *in)
+{
+    uint64_t body = body_bytes(in);
+    return in->come <= body ? in->come : body + raft_companion_state(in->file).written;
+}
+
+static bool is_whole(const struct raft_intake *in)
+{
+    return have(in) == in->total && (in->file_bytes == 0 || raft_companion_state(in->file).is_done);
+}
+
+/* Its members move in. False: there is no memory for it, or nowhere to put a companion. */
 static bool begin(struct raft_intake *in, uint64_t from, struct raft_piece *piece)
 {
     drop(in);
-    in->bytes = raft_malloc(piece->total);
+    if (piece->companion > 0 && !in->file) {
+        return false;
+    }
+    in->bytes = raft_malloc(piece->total - piece->companion);
     if (!in->bytes) {
         return false;
     }
+    if (piece->companion > 0) {
+        raft_companion_begin(in->file);
+    }
+    in->file_bytes = piece->companion;
     in->from = from;
     in->term = piece->term;
     in->version = piece->version;
@@ -41,18 +71,38 @@ static bool begin(struct raft_intake *in, uint64_t from, struct raft_piece *piec
     return true;
 }
 
+/* Behind the body everything belongs to the companion. */
+static bool append_to_file(struct raft_intake *in, struct span data)
+{
+    if (data.len == 0) {
+        return true;
+    }
+    if (!raft_companion_write(in->file, data)) {
+        return false;
+    }
+    in->come += data.len;
+    if (in->come == in->total) {
+        raft_companion_end(in->file);
+    }
+    return true;
+}
+
 /* True when the piece is the next one. */
 static bool append(struct raft_intake *in, const struct raft_piece *piece)
 {
-    if (piece->offset != in->have) {
+    struct span data = piece->data;
+    uint64_t body = body_bytes(in);
+    if (piece->offset != in->come) {
         return false;
     }
-    if (piece->data.len > 0) {
-        memcpy(in->bytes + in->have, piece->data.data, piece->data.len);
+    if (in->come < body && data.len > 0) {
+        size_t n = data.len < body - in->come ? data.len : (size_t)(body - in->come);
+        memcpy(in->bytes + in->come, data.data, n);
+        in->come += n;
+        data = span_of(data.data + n, data.len - n);
     }
-    in->have += piece->data.len;
     in->is_lost_told = false;
-    return true;
+    return append_to_file(in, data);
 }
 
 static void mark_taken(struct raft_intake *in)
@@ -66,7 +116,7 @@ static void mark_taken(struct raft_intake *in)
 static bool complete(struct raft_intake *in)
 {
     struct consensus_source source = {0};
-    if (raft_snapshot_open(span_of(in->bytes, in->total), &source, NULL) == 0) {
+    if (raft_snapshot_open(span_of(in->bytes, body_bytes(in)), &source, NULL) == 0) {
         in->is_complete = true;
         return true;
     }
@@ -93,17 +143,42 @@ static bool take_piece_in(struct raft_intake *in, uint64_t from, struct raft_pie
             return false;
         }
     }
-    bool is_ahead = piece->offset > in->have;
-    if (append(in, piece) && in->have == in->total && !in->is_complete && !complete(in)) {
+    bool is_ahead = piece->offset > in->come;
+    if (append(in, piece) && is_whole(in) && !in->is_complete && !complete(in)) {
         ret_ack->next = piece->total;
         ret_ack->is_done = true;
         return true;
     }
-    ret_ack->next = in->have;
+    in->told = have(in);
+    ret_ack->next = is_ahead ? in->come : in->told;
     ret_ack->is_lost = is_ahead;
     bool is_told = is_ahead && in->is_lost_told;
     in->is_lost_told = in->is_lost_told || is_ahead;
     return !is_told;
+}
+
+bool raft_intake_progress(struct raft_intake *in, struct raft_piece_ack *ret_ack)
+{
+    if (!in->bytes || in->file_bytes == 0 || in->is_complete) {
+        return false;
+    }
+    if (raft_companion_state(in->file).err) {
+        in->failed_ms = in->heard_ms;
+        drop(in);
+        return false;
+    }
+    *ret_ack = (struct raft_piece_ack){.term = in->term, .index = in->meta.index};
+    if (is_whole(in) && !complete(in)) {
+        ret_ack->next = in->total;
+        ret_ack->is_done = true;
+        return true;
+    }
+    if (have(in) == in->told) {
+        return false;
+    }
+    in->told = have(in);
+    ret_ack->next = in->told;
+    return true;
 }
 
 bool raft_intake_piece(struct raft_intake *in, uint64_t from, struct raft_piece *take_piece,
@@ -111,7 +186,8 @@ bool raft_intake_piece(struct raft_intake *in, uint64_t from, struct raft_piece 
 {
     *ret_ack = (struct raft_piece_ack){.term = take_piece->term, .index = take_piece->meta.index};
     in->heard_ms = now_ms;
-    bool is_answered = take_piece_in(in, from, take_piece, ret_ack);
+    bool is_failed = in->failed_ms != 0 && now_ms - in->failed_ms < RAFT_INTAKE_FAILED_MS;
+    bool is_answered = !is_failed && take_piece_in(in, from, take_piece, ret_ack);
     raft_configuration_close(&take_piece->meta.configuration);
     take_piece->meta.configuration = (struct raft_configuration){0};
     return is_answered;
@@ -132,12 +208,13 @@ bool raft_intake_take(struct raft_intake *in, struct raft_message *ret,
                                        .last_term = in->meta.term,
                                        .conf = in->meta.configuration,
                                        .conf_index = in->meta.configuration_index,
-                                       .data = {in->bytes, in->total}};
+                                       .data = {in->bytes, body_bytes(in)}};
     *ret_ack = (struct raft_piece_ack){
         .term = in->term, .index = in->meta.index, .next = in->total, .is_done = true};
     mark_taken(in);
     in->meta = (struct raft_snapshot_metadata){0};
     in->bytes = NULL;
+    in->file_bytes = 0; /* it has its name; the owner takes it with the snapshot */
     drop(in);
     return true;
 }
@@ -153,5 +230,5 @@ void raft_intake_tick(struct raft_intake *in, uint64_t term, uint64_t now_ms)
 void raft_intake_close(struct raft_intake *in)
 {
     drop(in);
-    *in = (struct raft_intake){0};
+    *in = (struct raft_intake){.file = in->file};
 }

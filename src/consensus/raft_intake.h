@@ -1,4 +1,5 @@
-/* A snapshot that arrives in pieces, put together in memory, because libraft takes it whole.
+/* A snapshot that arrives in pieces, put together in memory, because libraft takes it whole. Its
+ * companion, which follows it, goes to disk (raft_companion.h).
  *
  * Thread:  the driver's.
  * Owns:    one buffer of the snapshot's size, from the first piece until raft_intake_take, which
@@ -15,19 +16,26 @@
 
 #include "base/macros.h"
 #include "consensus/raft_codec.h"
+#include "consensus/raft_companion.h"
 
 #define RAFT_INTAKE_SILENT_MS 60000
+#define RAFT_INTAKE_FAILED_MS 30000 /* nothing is taken after a companion could not be written */
 
 /* Embedded by its owner; zero-initialised has nothing. */
 struct raft_intake {
+    struct raft_companion
+        *file; /* set by the owner; NULL: snapshots with a companion are ignored */
     uint64_t from;
     uint64_t term;
     uint8_t version;
     struct raft_snapshot_metadata meta; /* of what is put together; index 0: nothing is */
     char *bytes;                        /* raft_malloc */
     uint64_t total;
-    uint64_t have;
+    uint64_t file_bytes; /* of these, at the end, the companion's */
+    uint64_t come;       /* in order; of a companion, perhaps not written yet */
+    uint64_t told;       /* in the last acknowledgement */
     uint64_t heard_ms;
+    uint64_t failed_ms; /* 0: never */
     bool is_lost_told;
     bool is_complete;
     uint64_t taken_index; /* the last one that was handed on */
@@ -39,6 +47,9 @@ struct raft_intake {
  * *ret_ack to from. */
 bool raft_intake_piece(struct raft_intake *in, uint64_t from, struct raft_piece *take_piece,
                        uint64_t now_ms, struct raft_piece_ack *ret_ack);
+
+/* The companion was written on: true: send *ret_ack to in->from. */
+bool raft_intake_progress(struct raft_intake *in, struct raft_piece_ack *ret_ack);
 
 /* A whole snapshot is there: as the message that raft_driver_receive takes (its address is ""), and
  * the acknowledgement to send to ret->server_id. False: it is not. */

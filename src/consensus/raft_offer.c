@@ -1,14 +1,19 @@
 #include "consensus/raft_offer.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/assert.h"
 #include "base/mem.h"
 #include "consensus/raft_driver.h"
 
-/* A snapshot in memory. */
+/* A snapshot in memory, and its companion on disk. */
 struct blob {
     unsigned refs;
     struct raft_snapshot_metadata meta;
     struct raft_buffer data;
+    int fd; /* -1: there is no companion */
+    uint64_t companion;
 };
 
 enum phase { FREE, READING, SENDING, DONE };
@@ -33,6 +38,9 @@ struct raft_offers {
     struct offer offers[RAFT_DRIVER_PEERS_MAX];
     unsigned buffers;
     uint64_t now_ms;
+    uint64_t again_ms; /* no companion could be made: not before */
+    struct blob *made; /* its companion is being made */
+    char *piece;       /* of a companion */
     bool is_reading;
     bool is_stopped;
 };
@@ -52,6 +60,9 @@ static void blob_unref(struct raft_offers *o, struct blob *blob)
     o->buffers--;
     raft_configuration_close(&blob->meta.configuration);
     raft_free(blob->data.base);
+    if (blob->fd >= 0) {
+        raft_companion_close(o->options.companion, blob->fd);
+    }
     mem_free(blob);
 }
 
@@ -64,6 +75,9 @@ static void end(struct raft_offers *o, struct offer *f)
 void raft_offers_stop(struct raft_offers *o)
 {
     o->is_stopped = true;
+    for (unsigned i = 0; i < RAFT_DRIVER_PEERS_MAX; i++) {
+        end(o, &o->offers[i]);
+    }
 }
 
 void raft_offers_destroy(struct raft_offers *o)
@@ -75,32 +89,80 @@ void raft_offers_destroy(struct raft_offers *o)
     for (unsigned i = 0; i < RAFT_DRIVER_PEERS_MAX; i++) {
         end(o, &o->offers[i]);
     }
+    mem_free(o->piece);
     mem_free(o);
 }
 
 /* ---------------------------------------------------------------- sending */
 
-static void send_piece(struct raft_offers *o, struct offer *f)
+static uint64_t total_of(const struct blob *blob)
 {
-    const struct raft_buffer *data = &f->blob->data;
-    size_t left = data->len - f->sent;
-    size_t n = left < RAFT_OFFER_PIECE_BYTES ? left : RAFT_OFFER_PIECE_BYTES;
+    return blob->data.len + blob->companion;
+}
+
+static size_t at_most_a_piece(uint64_t n)
+{
+    return n < RAFT_OFFER_PIECE_BYTES ? (size_t)n : RAFT_OFFER_PIECE_BYTES;
+}
+
+/* Just written, or read ahead: the disk is rarely waited for. Shorter than wanted: it failed. */
+static struct span read_companion(struct raft_offers *o, const struct blob *blob, uint64_t at)
+{
+    size_t n = at_most_a_piece(blob->companion - at);
+    size_t have = 0;
+    o->piece = o->piece ? o->piece : mem_alloc(RAFT_OFFER_PIECE_BYTES);
+    (void)posix_fadvise(blob->fd, (off_t)(at + n),
+                        (off_t)2 * RAFT_OFFER_WINDOW * RAFT_OFFER_PIECE_BYTES, POSIX_FADV_WILLNEED);
+    while (have < n) {
+        ssize_t got = pread(blob->fd, o->piece + have, n - have, (off_t)(at + have));
+        if (got <= 0) {
+            break;
+        }
+        have += (size_t)got;
+    }
+    return span_of(o->piece, have);
+}
+
+/* The bytes from at on; none when at is the end. */
+static struct span bytes_at(struct raft_offers *o, const struct blob *blob, uint64_t at)
+{
+    if (at < blob->data.len) {
+        return span_of((const char *)blob->data.base + at, at_most_a_piece(blob->data.len - at));
+    }
+    if (at == total_of(blob)) {
+        return (struct span){0};
+    }
+    return read_companion(o, blob, at - blob->data.len);
+}
+
+/* False: the companion cannot be read. */
+static bool send_piece(struct raft_offers *o, struct offer *f)
+{
     struct raft_piece piece = {.version = f->version,
                                .term = f->term,
                                .meta = f->blob->meta,
-                               .total = data->len,
+                               .total = total_of(f->blob),
+                               .companion = f->blob->companion,
                                .offset = f->sent,
-                               .data = span_of((const char *)data->base + f->sent, n)};
-    f->sent += n;
+                               .data = bytes_at(o, f->blob, f->sent)};
+    if (piece.data.len == 0 && f->sent < piece.total) {
+        return false;
+    }
+    f->sent += piece.data.len;
     f->sent_ms = o->now_ms;
     o->options.send(o->options.self, f->to, &piece);
+    return true;
 }
 
 static void send_window(struct raft_offers *o, struct offer *f)
 {
-    while (f->sent < f->blob->data.len &&
+    while (f->sent < total_of(f->blob) &&
            f->sent - f->acked < (uint64_t)RAFT_OFFER_WINDOW * RAFT_OFFER_PIECE_BYTES) {
-        send_piece(o, f);
+        if (!send_piece(o, f)) {
+            end(o, f);
+            o->again_ms = o->now_ms + RAFT_OFFER_AGAIN_MS;
+            return;
+        }
     }
 }
 
@@ -108,13 +170,18 @@ static void send_window(struct raft_offers *o, struct offer *f)
 
 static void begin_read(struct raft_offers *o);
 
-static void read_failed(struct raft_offers *o, int status)
+static void end_reading(struct raft_offers *o)
 {
     for (unsigned i = 0; i < RAFT_DRIVER_PEERS_MAX; i++) {
         if (o->offers[i].phase == READING) {
             end(o, &o->offers[i]);
         }
     }
+}
+
+static void read_failed(struct raft_offers *o, int status)
+{
+    end_reading(o);
     if (status != RAFT_CANCELED) {
         o->options.on_fail(o->options.self, status);
     }
@@ -131,35 +198,68 @@ static void begin_sending(struct raft_offers *o, struct offer *f, struct blob *b
     send_window(o, f);
 }
 
-/* Guard G4: index, term and members come from the file that was read. */
-/* NOLINTNEXTLINE(misc-no-recursion): the disk calls it later, not begin_read */
-static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
-                    struct raft_buffer *data)
+/* To all that wait for it. */
+/* NOLINTNEXTLINE(misc-no-recursion): the disk calls on_read later, not begin_read */
+static void hand_out(struct raft_offers *o, struct blob *take_blob)
 {
-    struct raft_offers *o = arg;
-    o->is_reading = false;
-    if (status != 0) {
-        read_failed(o, status);
-        return;
-    }
-    struct blob *blob = mem_zalloc(1, sizeof *blob);
-    *blob = (struct blob){.refs = 1, .meta = *meta, .data = *data};
-    o->buffers++;
     bool is_more = false;
     for (unsigned i = 0; i < RAFT_DRIVER_PEERS_MAX; i++) {
         struct offer *f = &o->offers[i];
-        if (f->phase == READING && f->wanted <= blob->meta.index) {
-            begin_sending(o, f, blob);
+        if (f->phase == READING && f->wanted <= take_blob->meta.index) {
+            begin_sending(o, f, take_blob);
         }
         is_more = is_more || f->phase == READING;
     }
-    blob_unref(o, blob);
+    blob_unref(o, take_blob);
     if (is_more) {
         begin_read(o);
     }
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): as on_read */
+/* A companion that cannot be made (a full disk) is no reason to end: libraft asks again. */
+/* NOLINTNEXTLINE(misc-no-recursion): as hand_out */
+static void on_made(void *arg, int err, int take_fd, uint64_t bytes)
+{
+    struct raft_offers *o = arg;
+    struct blob *blob = o->made;
+    o->made = NULL;
+    o->is_reading = false;
+    blob->fd = take_fd;
+    blob->companion = bytes;
+    if (err) {
+        blob_unref(o, blob);
+        end_reading(o);
+        o->again_ms = o->now_ms + RAFT_OFFER_AGAIN_MS;
+        return;
+    }
+    hand_out(o, blob);
+}
+
+/* Guard G4: index, term and members come from the file that was read. The companion is made after
+ * it, so that it is not older. */
+/* NOLINTNEXTLINE(misc-no-recursion): as hand_out */
+static void on_read(void *arg, int status, struct raft_snapshot_metadata *meta,
+                    struct raft_buffer *data)
+{
+    struct raft_offers *o = arg;
+    if (status != 0) {
+        o->is_reading = false;
+        read_failed(o, status);
+        return;
+    }
+    struct blob *blob = mem_zalloc(1, sizeof *blob);
+    *blob = (struct blob){.refs = 1, .meta = *meta, .data = *data, .fd = -1};
+    o->buffers++;
+    if (o->options.companion && !o->is_stopped) {
+        o->made = blob;
+        raft_companion_make(o->options.companion, on_made, o);
+        return;
+    }
+    o->is_reading = false;
+    hand_out(o, blob);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as hand_out */
 static void begin_read(struct raft_offers *o)
 {
     if (o->is_reading || o->is_stopped) {
@@ -227,7 +327,7 @@ void raft_offers_want(struct raft_offers *o, const struct raft_message *message,
         return;
     }
     f = f ? f : place(o);
-    if (!f) {
+    if (!f || now_ms < o->again_ms) {
         return; /* as if lost */
     }
     end(o, f);
@@ -250,7 +350,7 @@ void raft_offers_ack(struct raft_offers *o, uint64_t from, const struct raft_pie
     o->now_ms = now_ms;
     struct offer *f = find(o, from);
     if (!f || f->phase != SENDING || ack->term != f->term || ack->index != f->blob->meta.index ||
-        ack->next > f->blob->data.len) {
+        ack->next > total_of(f->blob)) {
         return;
     }
     f->heard_ms = now_ms;
@@ -293,8 +393,8 @@ static void tick(struct raft_offers *o, struct offer *f, uint64_t leading)
         return;
     }
     f->sent = f->acked;
-    if (f->sent == f->blob->data.len) {
-        send_piece(o, f); /* empty: does it have it? */
+    if (f->sent == total_of(f->blob)) {
+        (void)send_piece(o, f); /* empty: does it have it? */
     }
     send_window(o, f);
 }

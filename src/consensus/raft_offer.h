@@ -4,7 +4,8 @@
  * Thread:  the driver's. The file is read by the storage, off this thread.
  * Owns:    what was read, for as long as one follower gets it: one buffer of the snapshot's size
  *          however many followers there are (a second one when a newer snapshot is asked for
- *          meanwhile). libraft's storage reads a snapshot whole; more cannot be saved with it.
+ *          meanwhile). libraft's storage reads a snapshot whole; what is large goes in its
+ *          companion (raft_companion.h), which follows it and is read piece by piece.
  * Pace:    RAFT_OFFER_WINDOW pieces of RAFT_OFFER_PIECE_BYTES beyond what was acknowledged. When
  *          nothing was for RAFT_OFFER_RETRY_MS they go again; after RAFT_OFFER_GIVE_UP_MS it ends,
  *          and libraft, which asks again with every heartbeat, begins a new one.
@@ -20,6 +21,7 @@
 #include "base/fail.h"
 #include "base/macros.h"
 #include "consensus/raft_codec.h"
+#include "consensus/raft_companion.h"
 #include "consensus/raft_storage.h"
 
 #define RAFT_OFFER_PIECE_BYTES (1u << 20)
@@ -27,12 +29,14 @@
 #define RAFT_OFFER_RETRY_MS 2000
 #define RAFT_OFFER_GIVE_UP_MS 20000
 #define RAFT_OFFER_HOLD_MS 5000
+#define RAFT_OFFER_AGAIN_MS 5000 /* after a companion that could not be made or read */
 
 struct raft_offers;
 
 /* Plain data, copied. */
 struct raft_offers_options {
     struct raft_storage storage;
+    struct raft_companion *companion; /* NULL: there is none; outlives the offers' reads */
     /* A piece for member to; borrowed for the call. May be lost. */
     void (*send)(void *self, uint64_t to, const struct raft_piece *piece);
     /* The snapshot cannot be read: a libraft code. */
@@ -43,7 +47,7 @@ struct raft_offers_options {
 /* Nothing is on its way. */
 MUST_USE struct raft_offers *raft_offers_create(const struct raft_offers_options *options);
 
-/* Begin no read any more: the storage is about to close. */
+/* Nothing goes any more, and no read begins: storage and companion are about to close. */
 void raft_offers_stop(struct raft_offers *o);
 
 /* The storage has no read of it under way any more. NULL is fine. */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "consensus/raft_codec.h"
+#include "consensus/raft_companion.h"
 #include "consensus/raft_intake.h"
 #include "consensus/raft_offer.h"
 
@@ -12,6 +13,7 @@ struct raft_peers {
     struct raft_peers_options options;
     struct raft_driver *driver;
     struct raft_offers *offers;
+    struct raft_companion *companion; /* NULL: there is none */
     struct raft_intake intake;
     uint64_t refused;
     bool is_muted;
@@ -132,6 +134,9 @@ static void take_piece(struct raft_peers *p, struct raft_packet *packet)
         state.term != packet->piece.term) {
         return;
     }
+    if (packet->piece.companion > 0 && raft_driver_is_installing(p->driver)) {
+        return; /* the companion that lies there belongs to the snapshot that is being stored */
+    }
     uint64_t now_ms = p->options.now_ms(p->options.self);
     if (raft_intake_piece(&p->intake, packet->from, &packet->piece, now_ms, &ack)) {
         post(p, packet->from, raft_codec_ack(p->options.id, packet->from, &ack));
@@ -170,8 +175,15 @@ struct raft_peers *raft_peers_create(const struct raft_peers_options *options)
 {
     struct raft_peers *p = mem_zalloc(1, sizeof *p);
     p->options = *options;
-    p->offers = raft_offers_create(&(struct raft_offers_options){
-        .storage = options->storage, .send = send_piece, .on_fail = on_fail, .self = p});
+    if (options->companion.outgoing) {
+        p->companion = raft_companion_create(&options->companion);
+    }
+    p->intake.file = p->companion;
+    p->offers = raft_offers_create(&(struct raft_offers_options){.storage = options->storage,
+                                                                 .companion = p->companion,
+                                                                 .send = send_piece,
+                                                                 .on_fail = on_fail,
+                                                                 .self = p});
     return p;
 }
 
@@ -180,8 +192,10 @@ void raft_peers_destroy(struct raft_peers *p)
     if (!p) {
         return;
     }
-    raft_offers_destroy(p->offers);
+    raft_offers_stop(p->offers);
     raft_intake_close(&p->intake);
+    raft_companion_destroy(p->companion);
+    raft_offers_destroy(p->offers);
     mem_free(p);
 }
 
@@ -199,9 +213,14 @@ void raft_peers_mute(struct raft_peers *p)
 void raft_peers_tick(struct raft_peers *p)
 {
     struct raft_driver_state state = raft_driver_state(p->driver);
+    struct raft_piece_ack ack = {0};
     uint64_t now_ms = p->options.now_ms(p->options.self);
     raft_offers_tick(p->offers, state.role == RAFT_LEADER ? state.term : 0, now_ms);
     raft_intake_tick(&p->intake, state.term, now_ms);
+    uint64_t from = p->intake.from;
+    if (raft_intake_progress(&p->intake, &ack)) {
+        post(p, from, raft_codec_ack(p->options.id, from, &ack));
+    }
     install(p);
 }
 

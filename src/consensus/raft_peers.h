@@ -13,6 +13,7 @@
 #include "base/macros.h"
 #include "base/span.h"
 #include "consensus/consensus.h"
+#include "consensus/raft_companion.h"
 #include "consensus/raft_driver.h"
 
 struct raft_peers;
@@ -23,8 +24,9 @@ struct raft_peers_options {
     struct consensus_wire wire;
     struct raft_storage storage;
     uint64_t (*now_ms)(void *self);
-    void (*on_fail)(void *self, int err); /* a snapshot cannot be read: a libraft code */
-    void *self;                           /* of now_ms and on_fail */
+    void (*on_fail)(void *self, int err);    /* a snapshot cannot be read: a libraft code */
+    void *self;                              /* of now_ms and on_fail */
+    struct raft_companion_options companion; /* outgoing NULL: snapshots have none */
 };
 
 /* Before the driver, which sends with raft_peers_wire. */

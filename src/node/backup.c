@@ -148,9 +148,9 @@ static bool on_progress(void *arg, uint64_t done, uint64_t total)
     return true;
 }
 
-/* A copy of the tables as they are now, beside the backup. */
-static int copy_tables(const char *tables, const char *copy, struct progress *progress,
-                       struct fail *fail)
+/* A copy of the tables as they are now. */
+static int copy_tables(const char *tables, const char *copy, db_sqlite_progress_fn progress,
+                       void *arg, struct fail *fail)
 {
     struct db *db = NULL;
     struct db_sqlite_options options = {.must_exist = true, .is_reader = true};
@@ -158,7 +158,7 @@ static int copy_tables(const char *tables, const char *copy, struct progress *pr
     if (err) {
         return err;
     }
-    err = db_sqlite_backup(db, copy, on_progress, progress, fail);
+    err = db_sqlite_backup(db, copy, progress, arg, fail);
     db_destroy(db);
     return err;
 }
@@ -199,7 +199,7 @@ int backup_write(struct core *core, const char *path, backup_progress_fn fn, voi
     }
     err = table_writer_wait_durable(core_tables(core), look.index, TABLES_WAIT_MS, fail);
     if (!err) {
-        err = copy_tables(tables_path(core->tables), copy, &progress, fail);
+        err = copy_tables(tables_path(core->tables), copy, on_progress, &progress, fail);
     }
     if (!err) {
         err = filebytes_create(&file, path, fail);
@@ -338,32 +338,18 @@ int backup_check(const char *file, char about[BACKUP_ABOUT_MAX], struct fail *fa
     return read_file(file, &r, fail);
 }
 
-int backup_tables_section(const char *tables, const char *copy, struct sections_out *out,
-                          struct fail *fail)
+static bool go_on(void *arg, uint64_t done, uint64_t total)
 {
-    struct progress nobody = {0};
-    int err = copy_tables(tables, copy, &nobody, fail);
-    if (!err) {
-        err = write_file(out, copy, fail);
-    }
-    (void)unlink(copy);
-    return err;
+    const atomic_bool *is_stopping = arg;
+    (void)done;
+    (void)total;
+    return !atomic_load(is_stopping);
 }
 
-int backup_take_section(struct sections_in *in, const char *path, struct fail *fail)
+int backup_copy_tables(const char *tables, const char *copy, const atomic_bool *is_stopping,
+                       struct fail *fail)
 {
-    struct filebytes file = {0};
-    int err = filebytes_create(&file, path, fail);
-    if (err) {
-        return err;
-    }
-    struct byte_sink to = filebytes_sink(&file);
-    err = copy_section(in, &to, fail);
-    if (err) {
-        filebytes_drop(&file);
-        return err;
-    }
-    return filebytes_finish(&file, false, fail);
+    return copy_tables(tables, copy, go_on, (void *)(uintptr_t)is_stopping, fail);
 }
 
 /* ---------------------------------------------------------------- restoring */

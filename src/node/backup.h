@@ -14,6 +14,7 @@
 #ifndef NACRE_NODE_BACKUP_H
 #define NACRE_NODE_BACKUP_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -40,16 +41,10 @@ MUST_USE int backup_check(const char *file, char about[BACKUP_ABOUT_MAX], struct
  * log nor tables (E_CONFLICT). One line a step to say. */
 MUST_USE int backup_restore(const char *file, const char *dir, FILE *say, struct fail *fail);
 
-struct sections_out;
-struct sections_in;
-
-/* A copy of the database file at tables, made at copy and removed again, as a DATABASE section. Any
- * thread that may block. */
-MUST_USE int backup_tables_section(const char *tables, const char *copy, struct sections_out *out,
-                                   struct fail *fail);
-
-/* The rest of the current section as a file, durable. */
-MUST_USE int backup_take_section(struct sections_in *in, const char *path, struct fail *fail);
+/* A copy of the database file at tables as it is now, at copy; given up when *is_stopping. Any
+ * thread that may block. As db_sqlite_backup. */
+MUST_USE int backup_copy_tables(const char *tables, const char *copy,
+                                const atomic_bool *is_stopping, struct fail *fail);
 
 /* At start: load DIR/base.snapshot into the core's registry if it is there. */
 MUST_USE int backup_load_base(struct core *core, const char *dir, struct fail *fail);

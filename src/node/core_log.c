@@ -12,9 +12,12 @@
 #include "node/peering.h"
 #include "node/peering_digest.h"
 #include "node/sections.h"
+#include "node/tables.h"
+#include "store/db_sqlite.h"
 
 #include <endian.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* How long a snapshot may wait for the tables; then it is given up and begun again later. */
 #define TABLES_WAIT_MS 30000
@@ -145,11 +148,8 @@ struct snapshot {
     struct naming_snapshot *naming;
     struct table_writer *tables;
     uint64_t index; /* the tables must hold this entry */
-    /* With other nodes: what one that was away needs, too. */
-    bool is_shared;
+    bool is_shared; /* with other nodes: */
     struct owners owners;
-    char database[FILEBYTES_PATH_MAX];
-    char copy[FILEBYTES_PATH_MAX];
 };
 
 static void *snapshot_begin(void *self, uint64_t index)
@@ -163,8 +163,6 @@ static void *snapshot_begin(void *self, uint64_t index)
     if (c->peers) {
         s->is_shared = true;
         s->owners = *peering_owners(c->peers);
-        snprintf(s->database, sizeof(s->database), "%s", tables_path(c->tables));
-        snprintf(s->copy, sizeof(s->copy), "%s/snapshot.tables", c->options.dir);
     }
     return s;
 }
@@ -186,17 +184,14 @@ static int write_index(struct sections_out *out, uint64_t index, struct fail *fa
     return err ? err : section_close(out, fail);
 }
 
-static int write_shared(struct sections_out *out, const struct snapshot *s, struct fail *fail)
+static int write_owners(struct sections_out *out, const struct snapshot *s, struct fail *fail)
 {
     struct byte_sink sink = {0};
     int err = section_open(out, SECTION_OWNERS, &sink, fail);
     if (!err) {
         err = owners_save(&s->owners, &sink, fail);
     }
-    if (!err) {
-        err = section_close(out, fail);
-    }
-    return err ? err : backup_tables_section(s->database, s->copy, out, fail);
+    return err ? err : section_close(out, fail);
 }
 
 /* The log may be cut at a snapshot, so the tables must be durable up to there before
@@ -210,7 +205,7 @@ static int write_sections(const struct snapshot *s, const struct byte_sink *to, 
         err = write_index(&out, s->index, fail);
     }
     if (!err && s->is_shared) {
-        err = write_shared(&out, s, fail);
+        err = write_owners(&out, s, fail);
     }
     if (!err) {
         err = section_open(&out, SECTION_NAMING, &sink, fail);
@@ -240,6 +235,20 @@ static int snapshot_write(void *state, struct consensus_sink *sink)
     return err;
 }
 
+/* The tables, which snapshots leave out: they are large, and a node has its own. A copy made later
+ * than the snapshot is as good, because entries that tables hold already are not applied to them
+ * again. */
+static int companion_make(void *self, const char *path, const atomic_bool *is_stopping)
+{
+    const struct core *c = self;
+    struct fail fail = {0};
+    int err = backup_copy_tables(tables_path(c->tables), path, is_stopping, &fail);
+    if (err && err != E_CLOSED) {
+        LOG_WARN("node", "event=tables_not_copied reason=\"%s\"", fail_text(&fail));
+    }
+    return err;
+}
+
 static void snapshot_end(void *self, void *state)
 {
     struct snapshot *s = state;
@@ -257,7 +266,7 @@ static int source_read(void *self, void *dst, size_t len, struct fail *fail)
 /* What is read from sections. Plain data. */
 struct loading {
     uint64_t index; /* the tables must hold it */
-    bool has_index, has_naming, has_database;
+    bool has_index, has_naming;
 };
 
 static int read_index(const struct byte_source *from, struct loading *l, struct fail *fail)
@@ -271,34 +280,38 @@ static int read_index(const struct byte_source *from, struct loading *l, struct 
     return err;
 }
 
+/* What came with the snapshot (companion_make of another node), if anything did. */
+static bool find_companion(const struct core *c, char path[FILEBYTES_PATH_MAX])
+{
+    (void)snprintf(path, FILEBYTES_PATH_MAX, "%s/" TABLES_INCOMING, c->options.dir);
+    return access(path, F_OK) == 0;
+}
+
 /* Another node's tables take the place of ours, which lack what no log has any more. Only while
  * nothing runs on them. */
-static int take_database(struct core *c, struct sections_in *in, struct loading *l,
-                         struct fail *fail)
+static int take_tables(struct core *c, const struct loading *l, struct fail *fail)
 {
-    l->has_database = true;
-    if (!l->has_index || tables_index(c->tables) >= l->index) {
-        return 0;
+    char fresh[FILEBYTES_PATH_MAX];
+    if (tables_index(c->tables) >= l->index || !find_companion(c, fresh)) {
+        return 0; /* check_loaded looks whether that is enough */
     }
     if (c->running) {
         LOG_WARN("node", "event=restart reason=\"the log brought another node's tables\"");
         c->options.on_restart(c->options.self);
         return fail_set(fail, E_CLOSED, "the node starts again to take over another one's tables");
     }
-    char fresh[FILEBYTES_PATH_MAX];
-    snprintf(fresh, sizeof(fresh), "%s/incoming.tables", c->options.dir);
-    int err = backup_take_section(in, fresh, fail);
+    int err = db_sqlite_verify(fresh, fail);
     return err ? err : core_replace_tables(c, fresh, fail);
 }
 
-static int load_section(struct core *c, struct sections_in *in, uint32_t kind,
-                        const struct byte_source *section, struct loading *l, struct fail *fail)
+static int load_section(struct core *c, uint32_t kind, const struct byte_source *section,
+                        struct loading *l, struct fail *fail)
 {
+    int err = 0;
     switch (kind) {
     case SECTION_TABLES:
-        return read_index(section, l, fail);
-    case SECTION_DATABASE:
-        return take_database(c, in, l, fail);
+        err = read_index(section, l, fail);
+        return err ? err : take_tables(c, l, fail);
     case SECTION_OWNERS:
         return c->peers ? owners_load(peering_owners(c->peers), section, fail) : 0;
     case SECTION_NAMING:
@@ -337,7 +350,7 @@ int core_load_sections(struct core *c, const struct byte_source *from, struct fa
         if (err || kind == SECTION_END) {
             break;
         }
-        err = load_section(c, &in, kind, &section, &l, fail);
+        err = load_section(c, kind, &section, &l, fail);
     }
     return err ? err : check_loaded(c, &l, fail);
 }
@@ -368,4 +381,5 @@ const struct consensus_ops core_log_ops = {
     .snapshot_write = snapshot_write,
     .snapshot_end = snapshot_end,
     .snapshot_load = snapshot_load,
+    .companion_make = companion_make,
 };

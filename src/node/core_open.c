@@ -1,5 +1,6 @@
 /* Opening what the core stands on: tables, features that live in them, the log. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cluster/pins.h"
 #include "config/config.h"
@@ -95,8 +96,14 @@ int core_open_log(struct core *c, struct fail *fail)
                         "its members (--members, nacos.member.list), or take another directory",
                         c->options.dir);
     }
+    char outgoing[FILEBYTES_PATH_MAX];
+    char incoming[FILEBYTES_PATH_MAX];
+    (void)snprintf(outgoing, sizeof(outgoing), "%s/" TABLES_OUTGOING, c->options.dir);
+    (void)snprintf(incoming, sizeof(incoming), "%s/" TABLES_INCOMING, c->options.dir);
     struct consensus_raft_options options = {
         .dir = c->options.dir,
+        .companion_out = outgoing,
+        .companion_in = incoming,
         .loop = loop_uv(c->loop),
         .snapshot_entries = c->options.snapshot_entries,
         .played = c->disk,
@@ -118,6 +125,7 @@ int core_open_log(struct core *c, struct fail *fail)
                         c->options.dir);
     }
     if (c->peers) {
+        (void)unlink(incoming); /* taken over, or of a transfer that came to nothing */
         peering_on_log(c->peers, c->now);
     }
     uint64_t last = consensus_state(c->log).last_index;

@@ -13,6 +13,8 @@
 #include "store/table_writer.h"
 
 #define TABLES_FILE "config.db"
+#define TABLES_INCOMING "incoming.tables" /* of another node, with its snapshot */
+#define TABLES_OUTGOING "outgoing.tables" /* for one */
 #define TABLES_READERS 2
 
 struct tables_options {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -108,14 +109,30 @@ static int snapshot_load(void *self, uint64_t index, struct consensus_source *so
 {
     struct cluster_node *n = self;
     uint64_t count = 0;
+    struct stat st = {0};
     (void)index;
     n->loads++;
+    n->companions += stat(n->companion_in, &st) == 0 && st.st_size == CLUSTER_COMPANION_BYTES;
     if (consensus_source_read(source, &count, sizeof count) != 0 || count > CLUSTER_VALUES_MAX ||
         consensus_source_read(source, n->values, count * 8) != 0) {
         return fail_set(fail, E_PARSE, "no snapshot of this bed");
     }
     n->count = (unsigned)count;
     return 0;
+}
+
+static int companion_make(void *self, const char *path, const atomic_bool *is_stopping)
+{
+    FILE *file = fopen(path, "we");
+    (void)self;
+    if (!file) {
+        return E_IO;
+    }
+    int err = fseek(file, CLUSTER_COMPANION_BYTES - 1, SEEK_SET) == 0 && fputc('x', file) == 'x' &&
+                      !atomic_load(is_stopping)
+                  ? 0
+                  : E_IO;
+    return fclose(file) == 0 ? err : E_IO;
 }
 
 static void on_leader(void *self, uint64_t id, uint64_t term)
@@ -136,6 +153,7 @@ static const struct consensus_ops ops = {
     .snapshot_write = snapshot_write,
     .snapshot_end = snapshot_end,
     .snapshot_load = snapshot_load,
+    .companion_make = companion_make,
     .on_leader = on_leader,
 };
 
@@ -221,6 +239,8 @@ void cluster_bed_init(struct cluster_bed *b, unsigned n)
         node->values = mem_zalloc(CLUSTER_VALUES_MAX, sizeof *node->values);
         (void)snprintf(node->address, sizeof node->address, "node%u:9849", i + 1);
         (void)snprintf(node->dir, sizeof node->dir, "%s/%u", b->dir, i + 1);
+        (void)snprintf(node->companion_out, sizeof node->companion_out, "%s/%u/out", b->dir, i + 1);
+        (void)snprintf(node->companion_in, sizeof node->companion_in, "%s/%u/in", b->dir, i + 1);
         run("mkdir", node->dir, NULL);
         voters[i] = (struct consensus_voter){node->id, node->address};
         node->wire = (struct consensus_wire){node, on_send};
@@ -228,6 +248,8 @@ void cluster_bed_init(struct cluster_bed *b, unsigned n)
                                                         .loop = &b->loop,
                                                         .id = node->id,
                                                         .address = node->address,
+                                                        .companion_out = node->companion_out,
+                                                        .companion_in = node->companion_in,
                                                         .wire = &node->wire,
                                                         .bootstrap = i < n ? voters : NULL,
                                                         .bootstrap_count = i < n ? n : 0,

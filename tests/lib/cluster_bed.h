@@ -18,6 +18,7 @@
 #define CLUSTER_NODES_MAX 5
 #define CLUSTER_VALUES_MAX (1u << 20)
 #define CLUSTER_PATIENCE_MS 20000
+#define CLUSTER_COMPANION_BYTES ((3u << 20) + 5) /* goes with each snapshot */
 
 struct cluster_bed;
 
@@ -32,6 +33,8 @@ struct cluster_node {
     uint64_t *values;      /* the state: first 8 bytes of each operation */
     unsigned count;
     unsigned loads;
+    char companion_out[176], companion_in[176];
+    unsigned companions; /* found whole at a load */
     unsigned fatals;
     uint64_t leader_id; /* as on_leader said */
     uint64_t leader_term;

@@ -254,6 +254,7 @@ static void test_snapshot__as_large_as_asked__reaches_an_empty_node(void **state
            (unsigned long long)(clock_now().mono_ms - at));
     assert_int_equal(consensus_state(leader()->log).term, term);
     assert_true(bed.nodes[3].loads >= 1);
+    assert_true(bed.nodes[3].companions >= 1);
     check_all();
 }
 
