@@ -24,11 +24,11 @@ static const char *const state_names[] = {
     "log",
     "log.mark",
     TABLES_FILE,
-    TABLES_FILE "-wal",
-    TABLES_FILE "-shm",
+    TABLES_FILE "-wal", /* NOLINT(bugprone-suspicious-missing-comma): a name and its suffix */
+    TABLES_FILE "-shm", /* NOLINT(bugprone-suspicious-missing-comma): the same */
     BACKUP_BASE_FILE,
-    "incoming.tables",
-    "snapshot.tables",
+    TABLES_INCOMING,
+    TABLES_OUTGOING,
     PINS_NAME,
     "node.key",
     "node.crt",
