@@ -245,7 +245,7 @@ int peering_create(const struct peering_options *options, struct core *core, str
     }
     p->number = node_id_number(&p->identity.id);
     p->epoch = (uint64_t)now.wall_ms * 1000 + 1;
-    p->leaderless_since_ms = now.mono_ms;
+    peering_quorum_set(p, false, now);
     p->wire = (struct consensus_wire){p, peering_wire_send};
     p->digest = peering_digest_create(p->number, options);
     peering_lease_init(p, options, now);

@@ -70,20 +70,6 @@ void peering_wire_send(void *self, uint64_t to, struct buf *take_message)
     outbox_peer(&p->core->out, to, PEER_RAFT, &body);
 }
 
-bool peering_is_leaderless(const struct peering *p, struct now now)
-{
-    return p->leaderless_since_ms != 0 &&
-           now.mono_ms - p->leaderless_since_ms > PEERING_LEADERLESS_MS;
-}
-
-int peering_refuse_leaderless(const struct peering *p, struct now now, struct fail *fail)
-{
-    char words[MEMBERSHIP_WORDS_MAX];
-    membership_words(p->membership, words, now);
-    return fail_set(fail, E_NOT_LEADER, "no leader for %llu s, so nothing can be written: %s",
-                    (unsigned long long)(now.mono_ms - p->leaderless_since_ms) / 1000, words);
-}
-
 void peering_send(struct peering *p, struct now now)
 {
     proposals_turn(p->proposals, now);
@@ -146,12 +132,7 @@ void peering_on_leader(struct peering *p, uint64_t leader, struct now now)
 {
     p->leader = leader;
     p->leads = leader == p->number;
-    if (leader != 0) {
-        p->leaderless_since_ms = 0;
-        p->has_given_up = false;
-    } else if (p->leaderless_since_ms == 0) {
-        p->leaderless_since_ms = now.mono_ms;
-    }
+    peering_quorum_set(p, leader != 0, now);
     LOG_INFO("cluster", "event=leader number=%llu self=%d", (unsigned long long)leader, p->leads);
     proposals_on_leader(p->proposals, leader, now);
     watch_lead(&p->watch, p->leads, now);

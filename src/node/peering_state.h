@@ -13,6 +13,7 @@
 #include "node/peering.h"
 #include "node/peering_digest.h"
 #include "node/peering_lease.h"
+#include "node/peering_quorum.h"
 
 #define PEERING_PORT_OFFSET 1001
 #define PEERING_WHY_MAX 256
@@ -93,9 +94,5 @@ void peering_begin_epoch(struct peering *p, struct now now);
 
 /* consensus_wire.send. */
 void peering_wire_send(void *self, uint64_t to, struct buf *take_message);
-
-/* Nobody has led for PEERING_LEADERLESS_MS; and the sentence about it (returns E_NOT_LEADER). */
-bool peering_is_leaderless(const struct peering *p, struct now now);
-int peering_refuse_leaderless(const struct peering *p, struct now now, struct fail *fail);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/json_out.h"
 #include "base/thread.h"
 #include "node/metrics.h"
+#include "node/peering_quorum.h"
 
 void status_init(struct status *s, struct core *core, const struct options *options,
                  const atomic_bool *ready)
@@ -62,18 +63,18 @@ static int read_liveness_v2(void *self, struct api_call *call, struct now now, s
 
 #define NOT_READY "naming not in readiness"
 
-static void answer_not_ready(struct api_call *call)
+static void answer_not_ready(struct api_call *call, struct span why)
 {
     call->reply.http_status = 500;
-    api_answer_text(call, SPAN(NOT_READY));
+    api_answer_text(call, why);
 }
 
 /* v2 answers HTTP 200 with a code (http-api.md 8.4). */
-static void answer_not_ready_v2(struct api_call *call)
+static void answer_not_ready_v2(struct api_call *call, const char *why)
 {
     struct json_out j;
     json_init(&j, 64);
-    rest_begin(&j, V2_SERVER_ERROR, NOT_READY);
+    rest_begin(&j, V2_SERVER_ERROR, why);
     json_null(&j);
     rest_end(&j);
     api_answer_json(call, &j);
@@ -89,7 +90,7 @@ static int read_readiness(void *self, struct api_call *call, struct now now, str
     if (atomic_load(s->ready)) {
         return API_TO_CORE;
     }
-    answer_not_ready(call);
+    answer_not_ready(call, SPAN(NOT_READY));
     return API_ANSWERED;
 }
 
@@ -101,26 +102,37 @@ static int read_readiness_v2(void *self, struct api_call *call, struct now now, 
     if (atomic_load(s->ready)) {
         return API_TO_CORE;
     }
-    answer_not_ready_v2(call);
+    answer_not_ready_v2(call, NOT_READY);
     return API_ANSWERED;
 }
 
-static bool log_takes_writes(const struct status *s)
+/* Whether a write that comes now will be taken: by this node's log, or through whoever leads. With
+ * other nodes an election is no reason to send clients away; one that fails is.
+ * DIFF(readiness-quorum): Nacos does not look at the others. */
+static bool takes_writes(const struct status *s, struct now now, struct fail *why)
 {
     struct consensus_state log = core_log_state(s->core);
-    return log.role == CONSENSUS_LEADER && log.is_ready && !log.is_full;
+    const struct peering *peers = core_peering(s->core);
+    if (peers && peering_check_quorum(peers, now, why) != 0) {
+        return false;
+    }
+    if (log.is_full || (!peers && (log.role != CONSENSUS_LEADER || !log.is_ready))) {
+        fail_set(why, E_STARTING, NOT_READY);
+        return false;
+    }
+    return true;
 }
 
 static int admit_readiness(void *self, struct api_call *call, struct now now, struct outbox *out,
                            struct fail *fail)
 {
-    (void)now;
+    struct fail why = {0};
     (void)out;
     (void)fail;
-    if (log_takes_writes(self)) {
+    if (takes_writes(self, now, &why)) {
         api_answer_text(call, SPAN("OK"));
     } else {
-        answer_not_ready(call);
+        answer_not_ready(call, span_str(fail_text(&why)));
     }
     return API_ANSWERED;
 }
@@ -128,13 +140,13 @@ static int admit_readiness(void *self, struct api_call *call, struct now now, st
 static int admit_readiness_v2(void *self, struct api_call *call, struct now now, struct outbox *out,
                               struct fail *fail)
 {
-    (void)now;
+    struct fail why = {0};
     (void)out;
     (void)fail;
-    if (log_takes_writes(self)) {
+    if (takes_writes(self, now, &why)) {
         answer_v2_ok(call);
     } else {
-        answer_not_ready_v2(call);
+        answer_not_ready_v2(call, fail_text(&why));
     }
     return API_ANSWERED;
 }
