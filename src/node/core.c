@@ -240,6 +240,9 @@ static uint64_t on_turn(void *self, struct now now)
     if (!c->is_ready && c->log && consensus_state(c->log).is_ready) {
         become_ready(c);
     }
+    if (c->peers) {
+        peering_pending_turn(c->peers, now);
+    }
     naming_turn(c->naming, now, &c->out);
     if (c->tables) {
         config_turn(c->config, now, &c->out);

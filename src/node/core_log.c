@@ -48,10 +48,15 @@ struct committed {
     struct span op;
     uint64_t owner;
     struct api_call *waiting;
+    uint64_t shown; /* its number, when this node's clients see it already; 0 */
 };
 
 static void commit(struct core *c, const struct committed *m)
 {
+    if (m->shown) {
+        naming_commit_shown(c->naming, m->shown, m->op, m->owner, c->now, &c->out);
+        return;
+    }
     if (m->kind == CONSENSUS_NAMING) {
         naming_commit(c->naming, m->op, m->owner, m->waiting, c->now, &c->out);
         return;
@@ -93,6 +98,7 @@ static void on_commit(void *self, uint64_t index, enum consensus_kind kind, stru
     m.op = p.op;
     m.owner = p.owner;
     m.waiting = p.cookie;
+    m.shown = p.shown;
     commit(c, &m);
 }
 
@@ -363,6 +369,9 @@ static int snapshot_load(void *self, uint64_t index, struct consensus_source *so
     int err = core_load_sections(c, &from, fail);
     if (!err) {
         c->entry_index = index;
+        if (c->peers) {
+            peering_pending_covered(c->peers, c->now);
+        }
     }
     if (!err && c->peers) {
         peering_digest_forget(c->peers);

@@ -9,6 +9,7 @@
 #include "node/peering.h"
 #include "node/peering_digest.h"
 #include "node/peering_lease.h"
+#include "node/peering_quorum.h"
 #include "rpc/door.h"
 #include "rpc/rpc.h"
 
@@ -168,6 +169,29 @@ static void write_leases(const struct peering *peers, struct now now, struct jso
                f.writes_late);
 }
 
+static void write_pending(const struct status *s, const struct peering *peers, struct now now,
+                          struct json_out *text)
+{
+    struct peering_pending_figures f = peering_pending_figures(peers, now);
+    const struct naming_counters *naming = naming_counters(core_naming(s->core));
+    put_series(text, "nacre_degraded", GAUGE,
+               "1: the log does not take registrations in time, so this node shows them itself.",
+               f.is_degraded);
+    put_series(text, "nacre_registrations_degraded_total", COUNTER,
+               "Registrations that were answered before a majority had them.",
+               atomic_load(&naming->shown));
+    put_series(text, "nacre_registrations_vain_total", COUNTER,
+               "Of these, had no effect in the log: the service was of the other kind by then.",
+               atomic_load(&naming->shown_vain));
+    put_series(text, "nacre_registrations_pending", GAUGE,
+               "Changes of the registry that are shown and not in the log.", f.shown);
+    put_head(text, "nacre_log_wait_seconds", GAUGE,
+             "How long this node's oldest change waits for the log.");
+    put(text, "nacre_log_wait_seconds %.3f\n", (double)f.oldest_ms / 1000);
+    put_head(text, "nacre_leaderless_seconds", GAUGE, "For how long nobody has led.");
+    put(text, "nacre_leaderless_seconds %.3f\n", (double)peering_leaderless_ms(peers, now) / 1000);
+}
+
 void metrics_peers_write(const struct status *s, struct now now, struct json_out *text)
 {
     const struct door *door = s->rpc ? rpc_door(s->rpc) : NULL;
@@ -182,5 +206,6 @@ void metrics_peers_write(const struct status *s, struct now now, struct json_out
         write_members(peers, now, text);
         write_digest(peers, text);
         write_leases(peers, now, text);
+        write_pending(s, peers, now, text);
     }
 }

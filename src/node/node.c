@@ -168,6 +168,14 @@ static enum membership_repin repin_of(const char *name)
     return strcmp(name, "never") == 0 ? MEMBERSHIP_REPIN_NEVER : MEMBERSHIP_REPIN_AUTO;
 }
 
+static enum peering_registration registration_of(const char *name)
+{
+    if (strcmp(name, "local") == 0) {
+        return PEERING_LOCAL;
+    }
+    return strcmp(name, "strict") == 0 ? PEERING_STRICT : PEERING_QUORUM;
+}
+
 static void set_peers(struct node *n, struct core_options *core)
 {
     const struct options *o = n->options;
@@ -183,6 +191,7 @@ static void set_peers(struct node *n, struct core_options *core)
         .list = &n->members.list,
         .secret = o->cluster_secret,
         .repin = repin_of(o->cluster_repin),
+        .registration = registration_of(o->naming_registration),
         .is_forced = o->cluster_force,
         .is_read_local = strcmp(o->config_read, "local") == 0,
     };

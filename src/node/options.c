@@ -130,6 +130,11 @@ static const struct option_row rows[] = {
         "shared by all members: proves a node with an empty directory; not needed otherwise"),
     STR("nacos.core.cluster.repin", NULL, NULL, cluster_repin, "auto", "auto,secret,never",
         "how a new key at a member's address is taken in"),
+    STR("nacos.naming.registration", NULL, NULL, naming_registration, "quorum",
+        "quorum,local,strict",
+        "of several nodes: answered when a majority has it, or after 0.8 s without one; at once; "
+        "or "
+        "refused without one"),
     BOOL("nacre.cluster.force", NULL, NULL, cluster_force, "false",
          "begin a cluster of this node alone, by order of the operator"),
     INT("nacre.stop.grace", NULL, NULL, stop_grace_ms, 0, 600000, "3000",

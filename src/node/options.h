@@ -68,6 +68,7 @@ struct options {
     const char *cluster_secret;
     const char *cluster_repin;
     const char *config_read;
+    const char *naming_registration;
     bool cluster_force;
     int64_t stop_grace_ms;
     bool auth_enabled;

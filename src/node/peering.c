@@ -245,6 +245,7 @@ int peering_create(const struct peering_options *options, struct core *core, str
     }
     p->number = node_id_number(&p->identity.id);
     p->epoch = (uint64_t)now.wall_ms * 1000 + 1;
+    p->pending.policy = options->registration;
     peering_quorum_set(p, false, now);
     p->wire = (struct consensus_wire){p, peering_wire_send};
     p->digest = peering_digest_create(p->number, options);
@@ -368,7 +369,7 @@ bool peering_turn(struct peering *p, struct now now)
         peering_change_turn(p, now);
     }
     membership_turn(p->membership, now);
-    if (peering_is_leaderless(p, now) && proposals_count(p->proposals) > 0) {
+    if (peering_is_leaderless(p, now) && !p->has_given_up) {
         struct fail why = {0};
         (void)peering_refuse_leaderless(p, now, &why);
         proposals_give_up(p->proposals, CONSENSUS_NAMING | CONSENSUS_OWNED, &why);
@@ -388,6 +389,7 @@ uint64_t peering_deadline(const struct peering *p)
     if (p->leaderless_since_ms != 0 && !p->has_given_up && proposals_count(p->proposals) > 0) {
         at = earlier(at, p->leaderless_since_ms + PEERING_LEADERLESS_MS + 1);
     }
+    at = earlier(at, peering_pending_deadline(p, p->core->now));
     at = earlier(at, peering_digest_deadline(p));
     at = earlier(at, peering_lease_deadline(p));
     return earlier(at, watch_deadline(&p->watch));

@@ -18,6 +18,7 @@
 #include "cluster/proposals.h"
 #include "consensus/consensus.h"
 #include "node/peer_net.h"
+#include "node/peering_pending.h"
 
 /* How long an owner may be silent before the leader gives its publications up. */
 #define PEERING_OWNER_GRACE_MS 15000
@@ -36,6 +37,7 @@ struct peering_options {
     const struct member_list *list;
     const char *secret; /* "": none */
     enum membership_repin repin;
+    enum peering_registration registration;
     bool is_forced;
     bool no_second_port; /* nobody serves main + 1000: a core without edges */
     bool is_read_local;  /* reads of configs ask for no lease */

@@ -13,6 +13,7 @@
 #include "node/peering.h"
 #include "node/peering_digest.h"
 #include "node/peering_lease.h"
+#include "node/peering_pending.h"
 #include "node/peering_quorum.h"
 
 #define PEERING_PORT_OFFSET 1001
@@ -54,6 +55,7 @@ struct peering {
     struct owners owners;
     struct watch watch;
     struct peering_digest *digest;
+    struct peering_pending pending;
     struct save save;
     /* the log's first configuration, once it is decided */
     struct membership_first first[MEMBERS_MAX];

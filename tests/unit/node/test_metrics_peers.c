@@ -63,6 +63,11 @@ static void test_cluster__says_who_is_there(void **state)
     assert_non_null(strstr(text, "\nnacre_member_phase 4\n"));
     assert_non_null(strstr(text, "\nnacre_log_has_leader 1\n"));
     assert_non_null(strstr(text, "self=\"1\"} 1\n"));
+    assert_non_null(strstr(text, "\nnacre_degraded 0\n"));
+    assert_non_null(strstr(text, "\nnacre_registrations_degraded_total 0\n"));
+    assert_non_null(strstr(text, "\nnacre_registrations_pending 0\n"));
+    assert_non_null(strstr(text, "\nnacre_log_wait_seconds 0.000\n"));
+    assert_non_null(strstr(text, "\nnacre_leaderless_seconds 0.000\n"));
     assert_null(strstr(text, "nacre_peer_connects_total 0\n"));
     assert_non_null(strstr(text, "nacre_strangers_refused_total{at=\"key\"}"));
     assert_non_null(strstr(text, "\nnacre_config_reads_degraded_total 0\n"));
