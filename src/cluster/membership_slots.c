@@ -170,7 +170,9 @@ static bool set_aside(struct membership *m, struct slot *s, struct now now)
         if (!aside) {
             return false;
         }
+        uint64_t since_ms = s->is_up ? now.mono_ms : s->since_ms;
         carry(m, s, aside, now);
+        aside->since_ms = since_ms; /* it is told for how long it has been gone */
         aside->guest_ms = 0;
     }
     m->pins_due = m->pins_due || node_id_is_set(&s->pin);

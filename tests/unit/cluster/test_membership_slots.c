@@ -338,6 +338,9 @@ static void test_open__a_silent_server_is_set_aside_and_comes_home(void **state)
     assert_false(node_id_is_set(slot_who(&w.m->slot[old]))); /* the address is asked */
     struct node_id c = key(3);
     assert_true(membership_is_peer(w.m, &c));
+    unsigned now_at = (unsigned)membership_slot_of(w.m, node_id_number(&c));
+    assert_int_equal(w.m->slot[now_at].since_ms,
+                     w.now.mono_ms - MEMBERSHIP_OPEN_MS); /* gone since */
     advance(MEMBERSHIP_HIDE_MS);
     unsigned aside = (unsigned)membership_slot_of(w.m, node_id_number(&c));
     assert_true(aside != old);
