@@ -135,6 +135,12 @@ def main():
     args.nacre = os.path.abspath(args.nacre)
     subprocess.run([os.path.join(harness.ROOT, "tests/e2e/install")], check=True)
     report = run.Report()
+    scenario_names = [n for n in args.test if n not in DISTURBANCES]
+    together = [threading.Thread(target=play_in_turn, args=(args, [n], report)) for n in scenario_names]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join()
     if any(DISTURBANCES.get(name, (None, False))[1] for name in args.test):
         try:
             cluster_harness.Lab.enter()
@@ -142,12 +148,6 @@ def main():
             for name in [n for n in args.test if DISTURBANCES.get(n, (None, False))[1]]:
                 report.line("skipped", "cluster", name, 0, str(e))
                 args.test.remove(name)
-    scenario_names = [n for n in args.test if n not in DISTURBANCES]
-    together = [threading.Thread(target=play_in_turn, args=(args, [n], report)) for n in scenario_names]
-    for thread in together:
-        thread.start()
-    for thread in together:
-        thread.join()
     play_in_turn(args, [n for n in args.test if n in DISTURBANCES], report)
     print("%d passed, %d failed%s" % (report.passed, report.failed, ", %d skipped" % report.skipped if report.skipped else ""))
     return 1 if report.failed or not report.passed else 0

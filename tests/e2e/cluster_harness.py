@@ -37,7 +37,7 @@ class Lab:
 
     @staticmethod
     def enter():
-        """Puts this process into a network namespace of its own; call it before there are threads."""
+        """Puts this process into a network namespace of its own, where it has no address but its loopback; call it while there is one thread."""
         if harness.LIBC.unshare(CLONE_NEWNET) != 0:
             raise NotAllowed("unshare(CLONE_NEWNET): %s" % os.strerror(ctypes.get_errno()))
         ip("link", "set", "lo", "up")
