@@ -5,6 +5,7 @@ usage: golden.py --nacre BIN [--client NAME ...] [--scenario NAME ...] [--jobs N
 
 Clients: java-2.5.1 java-2.0.4 java-3.0.3 go-2.3.5 python-3.2.0, and http (the routes that are served).
 A difference passes if an entry of golden_expected.json matches it; most name the row of docs/COMPAT.md that explains them.
+A recording with other differences is made once more, alone; that is said, and counts.
 One line per scenario and client, 'N passed, N failed' at the end. Exit status: 0 no unexplained difference, 1 some, 77 no recordings.
 
 The recordings' tools want the ports 8848, 9848, 18848 and 19848. Each client gets them in a network namespace of its own; where
@@ -286,11 +287,21 @@ def comparable(client, scenario, lines):
     return golden_filter.one_connection(lines) if scenario == "restart" else lines
 
 
+def recordings(args, client, scenario):
+    """The original's and ours."""
+    name = os.path.join("http" if client == "http" else os.path.join("grpc", client), scenario + ".jsonl")
+    return os.path.join(GOLDEN, name), os.path.join(args.out, name)
+
+
+def remove_recording(args, client, scenario):
+    _, other = recordings(args, client, scenario)
+    if os.path.exists(other):
+        os.remove(other)
+
+
 def compare(args, client, scenario, expected):
     """The unexplained differences of one recording, as texts, and how many there are with the explained ones."""
-    folder = "http" if client == "http" else os.path.join("grpc", client)
-    name = scenario + ".jsonl"
-    golden, other = os.path.join(GOLDEN, folder, name), os.path.join(args.out, folder, name)
+    golden, other = recordings(args, client, scenario)
     if not os.path.exists(other):
         return ["no recording was made"], 1
     with tempfile.TemporaryDirectory() as d:
@@ -314,18 +325,35 @@ def start_worker(args, client, scenarios):
         return "FAILED %s" % e
 
 
-def report(args, client, scenarios, expected):
-    passed = failed = 0
-    for s in scenarios:
-        bad, known = compare(args, client, s, expected)
-        verdict = "failed" if bad else "passed"
-        print("%s   %-13s %-20s %d differences, %d explained" % (verdict, client, s, known, known - len(bad)))
-        for b in bad[:args.max]:
-            print("    " + b[:1600])
-        if len(bad) > args.max:
-            print("    ... and %d more" % (len(bad) - args.max))
-        passed, failed = passed + (not bad), failed + bool(bad)
-    return passed, failed
+def report(args, verdict, client, scenario, result):
+    bad, known = result
+    print("%s   %-13s %-20s %d differences, %d explained" % (verdict, client, scenario, known, known - len(bad)))
+    for b in bad[:args.max]:
+        print("    " + b[:1600])
+    if len(bad) > args.max:
+        print("    ... and %d more" % (len(bad) - args.max))
+    sys.stdout.flush()
+
+
+def report_all(args, plan, expected):
+    """Counts of passed and failed. A recording that differs is made once more, with nothing beside it: clients poll, retry and
+    time out by real clocks, and four of them on two cores sometimes do so in another order than the original's. What a
+    server does wrong is wrong again; both results are printed."""
+    first = {(c, s): compare(args, c, s, expected) for c, names in plan.items() for s in names}
+    again = [k for k, (bad, _) in first.items() if bad] if not args.compare_only else []
+    for k, result in first.items():
+        report(args, "again " if k in again else "failed" if result[0] else "passed", *k, result)
+    failed = 0 if again else sum(bool(bad) for bad, _ in first.values())
+    for client in sorted({c for c, _ in again}):
+        names = [s for c, s in again if c == client]
+        for s in names:
+            remove_recording(args, client, s)
+        print(start_worker(args, client, ["all"] if client == "http" else names).rstrip())
+        for s in names:
+            result = compare(args, client, s, expected)
+            report(args, "failed" if result[0] else "passed", client, s, result)
+            failed += bool(result[0])
+    return len(first) - failed, failed
 
 
 def parse():
@@ -385,7 +413,7 @@ def main():
             subprocess.run([os.path.join(HERE, "install"), *(languages or ["python"])], check=True)
             record_all(args, plan)
         expected = Expected()
-        totals = [report(args, c, s, expected) for c, s in plan.items()]
+        passed, failed = report_all(args, plan, expected)
     finally:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -394,8 +422,8 @@ def main():
             if n not in expected.used and not e.get("sometimes"):
                 print("note: nothing needed this explanation: %s" % json.dumps(e, ensure_ascii=False))
     print("%.0f s" % (time.monotonic() - begin))
-    print("%d passed, %d failed" % (sum(p for p, _ in totals), sum(f for _, f in totals)))
-    return 1 if any(f for _, f in totals) else 0
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
