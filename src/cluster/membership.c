@@ -498,7 +498,6 @@ void membership_turn(struct membership *m, struct now now)
     membership_first(m, now);
     membership_lead(m, now);
     save(m);
-    membership_hide(m, now);
     if (m->links_due) {
         membership_links(m);
     }

@@ -39,7 +39,6 @@
 #define MEMBERSHIP_FRESH_MS 3500 /* a hello of this age still counts in a leader's decisions */
 #define MEMBERSHIP_GUEST_MS 5000 /* who was learned and says no hello is forgotten */
 #define MEMBERSHIP_OPEN_MS 1500  /* a known server's address is asked who is there after */
-#define MEMBERSHIP_HIDE_MS 3000  /* a stretch: membership_slots.c, is_hiding */
 #define MEMBERSHIP_GONE_MS 10000 /* without a secret: a key not seen for so long is gone */
 #define MEMBERSHIP_GONE_PROVEN_MS 3000 /* with the secret */
 #define MEMBERSHIP_ALIAS_MS 30000      /* an address of a node listed twice is asked again */

@@ -484,49 +484,13 @@ void membership_age(struct membership *m, struct now now)
 
 /* Links */
 
-/* A listed address of which nobody is known. */
-static bool is_open(const struct slot *s)
-{
-    return s->is_used && s->is_listed && !s->is_self && !s->is_alias &&
-           !node_id_is_set(slot_who(s));
-}
-
-/* Links tell of no key at an open address that is pinned elsewhere. So while an address is open,
- * servers that no listed address is known to have, and that do not answer, are pinned in every
- * other stretch of time only: in between they are found wherever they are. */
-static bool is_hiding(const struct membership *m, struct now now)
-{
-    bool is_asking = false;
-    for (size_t i = 0; i < SLOTS_MAX; i++) {
-        is_asking = is_asking || is_open(&m->slot[i]);
-    }
-    return is_asking && (now.mono_ms - m->start_ms) / MEMBERSHIP_HIDE_MS % 2 == 0;
-}
-
-void membership_hide(struct membership *m, struct now now)
-{
-    bool has_lost = false;
-    for (size_t i = 0; i < SLOTS_MAX; i++) {
-        const struct slot *s = &m->slot[i];
-        has_lost = has_lost || (s->is_used && !s->is_listed && !s->is_up);
-    }
-    bool hides = has_lost && is_hiding(m, now);
-    m->links_due = m->links_due || hides != m->was_hiding;
-    m->was_hiding = hides;
-    if (has_lost) {
-        uint64_t gone_ms = (now.mono_ms - m->start_ms) % MEMBERSHIP_HIDE_MS;
-        membership_wake(m, now.mono_ms - gone_ms + MEMBERSHIP_HIDE_MS);
-    }
-}
-
 void membership_links(struct membership *m)
 {
     struct membership_link list[SLOTS_MAX];
     size_t count = 0;
     for (unsigned i = 0; i < SLOTS_MAX; i++) {
         const struct slot *s = &m->slot[i];
-        bool is_hidden = m->was_hiding && !s->is_listed && !s->is_up;
-        if (!s->is_used || s->is_self || s->is_alias || is_hidden) {
+        if (!s->is_used || s->is_self || s->is_alias) {
             continue;
         }
         list[count++] = (struct membership_link){

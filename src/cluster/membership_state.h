@@ -134,7 +134,6 @@ struct membership {
     bool is_dirty; /* a turn has something to do before deadline_ms */
     bool pins_due;
     bool links_due;
-    bool was_hiding;
     bool hellos_due; /* to everybody, now */
     uint64_t words_ms;
     char words_said[MEMBERSHIP_WORDS_MAX];
@@ -177,8 +176,6 @@ void membership_place(struct membership *m, struct now now);
 void membership_sync(struct membership *m, struct now now);
 /* Forget guests that say nothing, ask aliases again, open slots whose node is gone. */
 void membership_age(struct membership *m, struct now now);
-/* Whether servers that are nowhere are pinned now. */
-void membership_hide(struct membership *m, struct now now);
 void membership_links(struct membership *m);
 
 /* membership_hello.c */

@@ -157,7 +157,7 @@ static void put_slot(const struct membership *m, const struct slot *s, struct te
     if (s->is_self) {
         put(t, "this node");
     } else if (s->is_alias) {
-        put(t, "the same node as at another address of the list: remove one of the two");
+        put(t, "is the same node as at another address of the list: remove one of the two");
     } else if (s->is_up) {
         put_state(m, s, t);
     } else if (!s->was_seen) {

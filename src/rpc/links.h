@@ -62,7 +62,8 @@ struct links_ops {
      * the reason in words. */
     void (*on_up)(void *self, unsigned slot, const struct node_id *id, uint64_t number);
     void (*on_down)(void *self, unsigned slot, const char *why);
-    /* Slot was empty and this key answered there. */
+    /* Slot was empty and this key answered there; it may be the pin of another slot: then that node
+     * is listed twice, or has moved. */
     void (*on_learned)(void *self, unsigned slot, const struct node_id *id);
     /* We answered ourselves at slot's address. */
     void (*on_self)(void *self, unsigned slot);

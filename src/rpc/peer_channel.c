@@ -196,10 +196,11 @@ static void fail_dial(struct peer_channel *c, const struct peer_dial *d)
     if (is_ours) {
         c->links->ops->on_self(c->links->self, c->slot);
     }
-    if (verdict == PEER_CANDIDATE) {
+    bool is_learned = verdict == PEER_CANDIDATE || verdict == PEER_TAKEN;
+    if (is_learned) {
         tell_learned(c, &id);
     }
-    bool is_found = verdict == PEER_OK || verdict == PEER_CANDIDATE || is_ours;
+    bool is_found = verdict == PEER_OK || is_learned || is_ours;
     if (c->ports[1] && c->tried < 2 && !is_found) {
         c->port = !c->port;
         start_dial(c);

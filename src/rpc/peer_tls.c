@@ -176,7 +176,7 @@ static int verify_server(void *self, grpc_tls_custom_verification_check_request 
     if (identity_of_pem(span_str(request->peer_info.peer_cert), &id) == 0) {
         verdict = peer_pins_judge(c->pins, c->slot, &id);
     }
-    if (verdict == PEER_CANDIDATE && !c->may_learn) {
+    if ((verdict == PEER_CANDIDATE || verdict == PEER_TAKEN) && !c->may_learn) {
         verdict = PEER_DOUBTFUL;
     }
     lock(&c->lock);

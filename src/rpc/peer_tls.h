@@ -32,7 +32,7 @@ enum peer_verdict {
     PEER_SELF,       /* our own key */
     PEER_OTHER,      /* not the slot's pin */
     PEER_TAKEN,      /* the slot has no pin, but the key is another slot's */
-    PEER_DOUBTFUL,   /* as CANDIDATE, but this dial must not learn */
+    PEER_DOUBTFUL,   /* as CANDIDATE or TAKEN, but this dial must not learn */
     PEER_UNREADABLE, /* no certificate that we can read */
 };
 
@@ -65,8 +65,8 @@ unsigned long peer_pins_stranger(struct peer_pins *p, struct node_id *ret);
 /* What one dial finds at the other end. */
 struct peer_check;
 
-/* may_learn: when the slot has no pin, the key becomes its candidate; otherwise it is refused as
- * doubtful. One reference. */
+/* may_learn: when the slot has no pin, the key becomes its candidate or is another's; otherwise it
+ * is refused as doubtful. One reference. */
 struct peer_check *peer_check_create(struct peer_pins *p, unsigned slot, bool may_learn);
 
 /* One reference less; NULL is fine. */

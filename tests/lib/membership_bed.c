@@ -449,10 +449,6 @@ static void dial(struct bed *b, unsigned i, unsigned slot)
         report(b, i, BED_SELF)->slot = slot;
         return;
     }
-    if (!node_id_is_set(&l->pin) && !b->tells_taken && lets_in(n, &target->id)) {
-        link_down(i, slot); /* the key is another slot's */
-        return;
-    }
     if (!node_id_is_set(&l->pin)) {
         struct bed_mail *mail = report(b, i, BED_LEARNED);
         mail->slot = slot;

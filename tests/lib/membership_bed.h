@@ -105,8 +105,7 @@ struct bed {
     uint64_t mail_order;
     uint64_t last_ms[BED_NODES][BED_NODES]; /* frames of a pair arrive in order */
     uint64_t inbox_ms[BED_NODES];           /* and so does what links report */
-    bool tells_taken; /* links tell of keys at an open address that are pinned elsewhere */
-    bool no_hairpin;  /* nobody reaches its own address */
+    bool no_hairpin;                        /* nobody reaches its own address */
 };
 
 void bed_init(struct bed *b, uint64_t seed);

@@ -322,6 +322,79 @@ static void test_door__peers_come_in_at_clients_port(void **state)
     node_close(a);
 }
 
+/* Three doors side by side, as clients' ports of neighbours are. False: these are not free. */
+static bool open_doors(uint16_t first, struct door *doors[3])
+{
+    struct fail fail = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        struct door_options options = {.bind = "127.0.0.1", .port = (uint16_t)(first + i)};
+        if (door_create(&options, &doors[i], &fail) != 0) {
+            while (i > 0) {
+                door_destroy(doors[--i]);
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint16_t open_neighbours(struct door *doors[3])
+{
+    for (unsigned i = 0; i < 100; i++) {
+        uint16_t first = rig_free_port();
+        if (first < UINT16_MAX - 3 && open_doors(first, doors)) {
+            return first;
+        }
+    }
+    fail_msg("no three ports in a row are free");
+    return 0;
+}
+
+/* Main ports 8847, 8848, 8849 of containers on one host that map P and P + 1000 only: main + 1001
+ * of one is main + 1000 of the next. Nobody is taken for another. */
+static void
+test_neighbours__port_of_one_is_second_port_of_the_next__all_are_who_they_are(void **state)
+{
+    (void)state;
+    struct node *nodes[3] = {0};
+    struct door *doors[3] = {0};
+    struct fail fail = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        nodes[i] = node_open();
+        nodes[i]->pins_learned = true;
+        node_start(nodes[i], 0); /* its own peer port is not mapped: nobody dials it */
+    }
+    bool has_doors = links_way(nodes[0]->links) != NULL;
+    uint16_t first = has_doors ? open_neighbours(doors) : 0;
+    for (unsigned i = 0; has_doors && i < 3; i++) {
+        door_set_peer(doors[i], links_way(nodes[i]->links));
+        assert_int_equal(door_start(doors[i], &fail), 0);
+    }
+    for (unsigned i = 0; has_doors && i < 3; i++) {
+        for (unsigned of = 0; of < 3; of++) {
+            node_list(nodes[i], of, (uint16_t)(first + of + 1), (uint16_t)(first + of), NULL);
+        }
+        node_apply(nodes[i]);
+    }
+    for (unsigned i = 0; has_doors && i < 3; i++) {
+        for (unsigned of = 0; of < 3; of++) {
+            SOON(5000, of == i ? nodes[i]->slots[of].selves > 0 : nodes[i]->slots[of].number > 0);
+            assert_true(of == i || node_id_eq(&nodes[i]->slots[of].id, &nodes[of]->identity.id));
+            assert_true(of != i || nodes[i]->slots[of].learned == 0);
+        }
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (doors[i]) {
+            door_set_peer(doors[i], NULL);
+        }
+        node_close(nodes[i]);
+        door_destroy(doors[i]);
+    }
+    if (!has_doors) {
+        skip(); /* another C-core */
+    }
+}
+
 static void test_addresses__are_those_of_members_that_proved_their_keys(void **state)
 {
     (void)state;
@@ -343,23 +416,33 @@ static void test_addresses__are_those_of_members_that_proved_their_keys(void **s
     node_close(a);
 }
 
-static void test_taken__key_of_another_slot__is_not_learned_again(void **state)
+/* A node that is listed twice, or has moved: its owner knows which. */
+static void test_taken__key_of_another_slot__is_told_and_not_let_in_there(void **state)
 {
     (void)state;
     struct node *a = node_open();
     struct node *b = node_open();
+    struct node *c = node_open();
     node_start(a, 0);
     node_start(b, 0);
+    node_start(c, 0);
     node_list(a, 0, b->port, 0, &b->identity.id);
     node_list(a, 1, b->port, 0, NULL);
+    node_list(a, 2, b->port, c->port, NULL); /* main + 1000 is somebody else's: b is not there */
+    node_list(a, 3, b->port, rig_free_port(), NULL); /* nobody's: it cannot be told */
     node_apply(a);
+    SOON(1000, a->slots[1].learned == 1 && a->slots[2].learned == 1);
+    assert_true(node_id_eq(&a->slots[1].id, &b->identity.id));
+    assert_true(node_id_eq(&a->slots[2].id, &c->identity.id));
     uint64_t until_ms = clock_mono_ms() + 700;
     while (rig_tick(until_ms)) {
     }
-    assert_int_equal(a->slots[1].learned, 0);
+    assert_int_equal(a->slots[1].learned, 1); /* once */
     assert_int_equal(a->slots[1].ups, 0);
+    assert_int_equal(a->slots[3].learned, 0);
     node_close(a);
     node_close(b);
+    node_close(c);
 }
 
 int main(void)
@@ -375,8 +458,10 @@ int main(void)
         cmocka_unit_test(test_second_port__first_is_dead_or_anothers__is_used),
         cmocka_unit_test(test_second_port__empty_slot__learns_there),
         cmocka_unit_test(test_door__peers_come_in_at_clients_port),
+        cmocka_unit_test(
+            test_neighbours__port_of_one_is_second_port_of_the_next__all_are_who_they_are),
         cmocka_unit_test(test_addresses__are_those_of_members_that_proved_their_keys),
-        cmocka_unit_test(test_taken__key_of_another_slot__is_not_learned_again),
+        cmocka_unit_test(test_taken__key_of_another_slot__is_told_and_not_let_in_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -239,7 +239,6 @@ static void test_random__members_find_each_other_after_anything(void **state)
     for (uint64_t seed = 1; seed <= 150; seed++) {
         bed_close(&b);
         bed_init(&b, seed);
-        b.tells_taken = seed % 4 < 2;
         bed_cluster(&b, seed % 2 ? 5 : 3);
         bed_start_all(&b);
         bed_until_whole(&b, (unsigned)b.count, 20000);
@@ -271,7 +270,6 @@ static void test_random__wiped_members_are_replaced_one_by_one(void **state)
         bed_start_all(&b);
         bed_until_whole(&b, 3, 20000);
         b.break_per_mille = seed % 2 ? 100 : 0;
-        b.tells_taken = seed % 4 < 2;
         for (unsigned round = 0; round < 4; round++) {
             unsigned i = (unsigned)bed_random(&b, 3);
             bed_run(&b, 1000 + bed_random(&b, 3000));

@@ -256,7 +256,6 @@ static void play(uint64_t seed, enum kind kind)
     bed_cluster(&b, count);
     b.break_per_mille = (unsigned)bed_random(&b, 2) * 200;
     b.no_hairpin = bed_random(&b, 4) == 0;
-    b.tells_taken = bed_random(&b, 2) == 0;
     for (uint64_t steps = bed_random(&b, 60); steps > 0; steps--) {
         mischief(kind);
         bed_run(&b, bed_random(&b, bed_random(&b, 3) ? 60 : 600));
