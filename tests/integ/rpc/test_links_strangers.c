@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/rand.h"
 #include "links_rig.h"
 
 #define CONNECTS 1000
+#define HALF_OPEN 10000
 
 static struct node *a;
 static struct node *b;
@@ -109,6 +111,91 @@ static void test_stranger__1000_connects__change_nothing(void **state)
         close(fd);
     }
     expect_undisturbed();
+}
+
+/* Descriptors that this process may have; both ends of each connection are in it. */
+static size_t room(void)
+{
+    struct rlimit limit = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    size_t half = limit.rlim_cur / 2;
+    return half > 1000 ? half - 500 : 100;
+}
+
+/* As many as there is room for at a time, ten thousand in all, that connect and say nothing, or
+ * half a hello. They cost a socket each until the handshake's time is over; members talk on, and a
+ * member that comes meanwhile is let in. */
+static void test_stranger__10000_half_open__members_go_in_and_out(void **state)
+{
+    (void)state;
+    size_t wave = room() < HALF_OPEN ? room() : HALF_OPEN;
+    int *fds = calloc(wave, sizeof(*fds));
+    assert_non_null(fds);
+    struct node *c = node_open();
+    uint64_t begun_ms = clock_mono_ms();
+    for (size_t done = 0; done < HALF_OPEN; done += wave) {
+        for (size_t i = 0; i < wave; i++) {
+            fds[i] = rig_connect(a->port);
+            if (i % 2) {
+                (void)send(fds[i], "\x16\x03\x01", 3, MSG_NOSIGNAL);
+            }
+        }
+        expect_undisturbed();
+        if (done == 0) { /* in the middle of them all */
+            node_start(c, 0);
+            node_list(a, 1, c->port, 0, &c->identity.id);
+            node_apply(a);
+            node_list(c, 0, a->port, 0, &a->identity.id);
+            node_apply(c);
+            SOON(5000, a->slots[1].number > 0 && c->slots[0].number > 0);
+        }
+        for (size_t i = 0; i < wave; i++) {
+            close(fds[i]);
+        }
+    }
+    print_message("%d half-open ones, %zu at a time, in %lu ms\n", HALF_OPEN, wave,
+                  (unsigned long)(clock_mono_ms() - begun_ms));
+    expect_undisturbed();
+    assert_int_equal(a->slots[1].downs, 0);
+    free(fds);
+    node_close(c);
+}
+
+/* What a member said once, said again by whoever: a stream is newer than the last, or it is
+ * refused.
+ */
+static void test_replayed__hello_of_a_member__is_refused(void **state)
+{
+    (void)state;
+    const char *why = NULL;
+    struct node *c = node_open();
+    struct node *other = node_open();
+    node_list(a, 1, rig_free_port(), 0, &c->identity.id);
+    node_list(a, 2, rig_free_port(), 0, &other->identity.id);
+    node_apply(a);
+    struct raw_call *first = raw_open(a->port, &c->identity, NULL);
+    assert_true(raw_hello(first, 1, &c->identity.id, 5));
+    assert_true(raw_is_accepted(first));
+    unsigned long before = links_counters(a->links)->refused_frames;
+    struct raw_call *again = raw_open(a->port, &c->identity, NULL);
+    assert_true(raw_hello(again, 1, &c->identity.id, 5));
+    assert_int_equal(raw_status(again, &why), GRPC_STATUS_ABORTED);
+    /* By another member, who has a key of its own: the hello is not its. */
+    struct raw_call *thief = raw_open(a->port, &other->identity, NULL);
+    assert_true(raw_hello(thief, 1, &c->identity.id, 9));
+    assert_int_not_equal(raw_status(thief, &why), GRPC_STATUS_OK);
+    assert_true(links_counters(a->links)->refused_frames > before);
+    /* The first one is still who may speak. */
+    assert_true(raw_send(first, "\x12\x02\x08\x01", 4));
+    SOON(1000, a->frames == 1);
+    raw_close(thief);
+    raw_close(again);
+    raw_close(first);
+    node_close(other);
+    node_close(c);
 }
 
 static void test_replaced__wiped_directory__is_refused_and_told_apart(void **state)
@@ -233,6 +320,8 @@ int main(void)
         PAIR(test_stranger__no_certificate__is_refused),
         PAIR(test_stranger__garbage_bytes__change_nothing),
         PAIR(test_stranger__1000_connects__change_nothing),
+        PAIR(test_stranger__10000_half_open__members_go_in_and_out),
+        PAIR(test_replayed__hello_of_a_member__is_refused),
         PAIR(test_replaced__wiped_directory__is_refused_and_told_apart),
         PAIR(test_removed__is_cut_off_at_once),
         PAIR(test_removed_and_listed_again__in_one_breath__has_a_new_stream),
