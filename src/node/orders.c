@@ -26,7 +26,7 @@ static void tell(struct core *c, const struct asker *asker, enum answer_state st
     struct answer a = {.state = state, .id = asker->id, .text = text};
     if (asker->from != 0) {
         queries_answer(c, asker->from, &a);
-    } else {
+    } else if (asker->told) {
         asker->told(asker->arg, &a);
     }
 }

@@ -13,7 +13,7 @@
 #include "cluster/membership.h"
 
 #define CHANGE_PATIENCE_MS 30000
-#define CHANGE_MS_MAX (15 * 60 * 1000)
+#define CHANGE_MS_MAX 900000
 #define CHANGE_ORDERED_MS 3000
 #define CHANGE_SILENT_MS 5000 /* a newcomer that was not heard for so long does not answer */
 
