@@ -40,9 +40,11 @@ bool lease_holder_on_round(struct lease_holder *h, uint64_t from, const struct l
     if (from != h->leader) {
         return false; /* a term has one leader */
     }
-    h->round = m->round;
+    if (m->round > h->round) { /* asked again it began no later */
+        h->round = m->round;
+        h->acked_ms = now.mono_ms;
+    }
     h->is_ack_due = true;
-    h->acked_ms = now.mono_ms;
     return true;
 }
 
@@ -92,7 +94,6 @@ void lease_holder_urge(struct lease_holder *h, const struct lease_log *log, stru
         return;
     }
     h->urged_ms = now.mono_ms;
-    h->acked_ms = now.mono_ms;
     h->is_ack_due = true;
     h->is_urgent = true;
 }

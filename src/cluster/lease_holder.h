@@ -13,10 +13,12 @@
 /* Embedded; lease_holder_init. */
 struct lease_holder {
     uint64_t life;
-    uint64_t term;          /* whose rounds are acked; earlier ones never again */
-    uint64_t leader;        /* of it */
-    uint64_t acked_ms;      /* the last ack of any term; the start of this life before the first */
-    uint64_t earlier_ms;    /* the last ack of a term before this one */
+    uint64_t term;   /* whose rounds are acked; earlier ones never again */
+    uint64_t leader; /* of it */
+    /* The first ack of the last round of any term: all it acked began before; the start of this
+     * life before the first. */
+    uint64_t acked_ms;
+    uint64_t earlier_ms;    /* the same, of a term before this one */
     uint64_t until_ms;      /* reads that began before are fresh; 0: none */
     uint64_t wait_commit;   /* granted, and to be applied first */
     uint64_t wait_until_ms; /* 0: nothing waits */

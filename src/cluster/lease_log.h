@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 /* The leader asks so often, while anybody reads. */
-#define LEASE_ROUND_MS 100
+#define LEASE_ROUND_MS 75
 /* The leader counts a holder for so long, and ... This is also for how long writes wait once when a
- * node is lost, a leader above all: no longer than the election does. */
-#define LEASE_MS 500
+ * node that reads is lost: no longer than an election takes, so that adds nothing to one. */
+#define LEASE_MS 300
 /* ... a holder itself for so long: less, since clocks drift. */
-#define LEASE_HOLDER_MS 450
+#define LEASE_HOLDER_MS 270
 /* A node without a read for so long wants no lease any more. */
 #define LEASE_IDLE_MS 5000
 #define LEASE_SERVERS_MAX 64

@@ -140,6 +140,22 @@ static void test_ack__tells_how_long_nobody_else_was_acked(void **state)
     assert_int_equal(ack.quiet_ms, 550); /* what is acked in this term does not count */
 }
 
+static void test_ack__of_a_round_asked_again_or_an_urge__is_no_later_ack(void **state)
+{
+    (void)state;
+    struct lease_holder h = asked(); /* acked at 1000 */
+    struct lease_msg again = round_of(5, 1);
+    struct lease_msg next = round_of(6, 1);
+    struct lease_log log = {.term = 5, .leader = 2};
+    struct lease_msg ack = {0};
+    assert_true(lease_holder_on_round(&h, 2, &again, 5, at(1200)));
+    lease_holder_urge(&h, &log, at(1300));
+    lease_holder_speak(&h, &ack, true, at(1300));
+    assert_true(lease_holder_on_round(&h, 3, &next, 6, at(1400)));
+    lease_holder_speak(&h, &ack, false, at(1400));
+    assert_int_equal(ack.quiet_ms, 400);
+}
+
 static void test_ack__of_a_new_life__knows_nothing_before_it(void **state)
 {
     (void)state;
@@ -235,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_grant__of_another_life_or_never_asked__is_nothing),
         cmocka_unit_test(test_term__another__ends_what_is_held),
         cmocka_unit_test(test_ack__tells_how_long_nobody_else_was_acked),
+        cmocka_unit_test(test_ack__of_a_round_asked_again_or_an_urge__is_no_later_ack),
         cmocka_unit_test(test_ack__of_a_new_life__knows_nothing_before_it),
         cmocka_unit_test(test_ack__after_leading__counts_its_own_rounds),
     };

@@ -327,10 +327,10 @@ static void test_safe__quorum_that_was_quiet__shortens_the_wait(void **state)
 {
     (void)state;
     struct bed b = begin();
-    lease_leader_begin(&b.l, &b.log, 400, at(T0)); /* itself acked the old one 400 ms ago */
+    lease_leader_begin(&b.l, &b.log, 200, at(T0)); /* itself acked the old one 200 ms ago */
     (void)lease_leader_turn(&b.l, &b.log, at(T0));
-    quiet_ack(&b, 2, 300, T0 + 10);
-    uint64_t end = T0 + 10 + LEASE_MS - 300; /* the younger of the two */
+    quiet_ack(&b, 2, 100, T0 + 10);
+    uint64_t end = T0 + 10 + LEASE_MS - 100; /* the younger of the two */
     assert_int_equal(b.l.earlier_until_ms, end);
     assert_int_equal(lease_leader_safe(&b.l, &b.log, at(end - 1)), 0);
     assert_int_equal(lease_leader_safe(&b.l, &b.log, at(end)), 10);
