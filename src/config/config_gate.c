@@ -19,3 +19,8 @@ bool config_gate_holds(const struct config *c, const struct item *i, struct api_
     const struct config_value *value = i ? i->value : NULL;
     return edge->gate && read_gate_holds(edge->gate, call, index_of(edge, value), now);
 }
+
+bool config_gate_is_behind(const struct config *c, struct api_call *call, struct now now)
+{
+    return c->edge.gate && read_gate_holds(c->edge.gate, call, 0, now);
+}

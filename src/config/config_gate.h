@@ -22,4 +22,8 @@ bool config_gate_is_safe(const struct config_edge *edge, const struct config_val
 bool config_gate_holds(const struct config *c, const struct item *i, struct api_call *call,
                        struct now now);
 
+/* The same for what is made of many configs or of what exists: it is to hold every answered write.
+ * That two such answers through two nodes come in order is not promised. */
+bool config_gate_is_behind(const struct config *c, struct api_call *call, struct now now);
+
 #endif

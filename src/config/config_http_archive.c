@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "config/archive.h"
 #include "config/config_form.h"
+#include "config/config_gate.h"
 #include "config/config_query.h"
 #include "config/config_repo.h"
 #include "config/import.h"
@@ -179,7 +180,7 @@ HTTP_ADMIT(config_http_admit_export)
     struct export_call *m = call->msg;
     (void)out;
     m->now_ms = now.wall_ms;
-    return config_query(self, call, run_export, fail);
+    return config_query(self, call, run_export, now, fail);
 }
 
 /* ------------------------------------------------------------------ import */
@@ -277,6 +278,9 @@ HTTP_ADMIT(config_http_admit_import)
 {
     struct config *c = self;
     struct import_call *m = call->msg;
+    if (config_gate_is_behind(c, call, now)) {
+        return API_LATER; /* the namespace may be new */
+    }
     if (!is_namespace(c, m->tenant)) {
         import_answer_code(call, IMPORT_NO_NAMESPACE, true, NULL);
         return API_ANSWERED;
@@ -409,11 +413,13 @@ HTTP_ADMIT(config_http_admit_clone)
 {
     struct config *c = self;
     const struct import_clone *m = call->msg;
-    (void)now;
     (void)out;
     if (m->count == 0) {
         import_answer_code(call, IMPORT_NOTHING_CHOSEN, true, NULL);
         return API_ANSWERED;
+    }
+    if (config_gate_is_behind(c, call, now)) {
+        return API_LATER;
     }
     if (!is_namespace(c, m->tenant)) {
         import_answer_code(call, IMPORT_NO_NAMESPACE, true, NULL);

@@ -335,35 +335,30 @@ static int run_configs(struct db *db, struct api_call *call, struct fail *fail)
 
 HTTP_ADMIT(config_http_admit_history_list)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_list, fail);
+    return config_query(self, call, run_list, now, fail);
 }
 
 HTTP_ADMIT(config_http_admit_history)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_row, fail);
+    return config_query(self, call, run_row, now, fail);
 }
 
 HTTP_ADMIT(config_http_admit_history_pair)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_pair, fail);
+    return config_query(self, call, run_pair, now, fail);
 }
 
 HTTP_ADMIT(config_http_admit_previous)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_previous, fail);
+    return config_query(self, call, run_previous, now, fail);
 }
 
 HTTP_ADMIT(config_http_admit_history_configs)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_configs, fail);
+    return config_query(self, call, run_configs, now, fail);
 }

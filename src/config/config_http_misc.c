@@ -148,12 +148,11 @@ static int run_capacity(struct db *db, struct api_call *call, struct fail *fail)
 HTTP_ADMIT(config_http_admit_capacity)
 {
     const struct capacity_call *m = call->msg;
-    (void)now;
     (void)out;
     if (m->refusal) {
         return answer_rest(call, 400, true, m->refusal, SPAN("null"));
     }
-    return config_query(self, call, run_capacity, fail);
+    return config_query(self, call, run_capacity, now, fail);
 }
 
 HTTP_DECODE(config_http_decode_capacity_set)

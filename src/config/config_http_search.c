@@ -144,9 +144,8 @@ out:
 
 HTTP_ADMIT(config_http_admit_search)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_search, fail);
+    return config_query(self, call, run_search, now, fail);
 }
 
 /* -------------------------------------------------------------------- one config */
@@ -270,21 +269,18 @@ static int run_beta(struct db *db, struct api_call *call, struct fail *fail)
 
 HTTP_ADMIT(config_http_admit_record)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_record, fail);
+    return config_query(self, call, run_record, now, fail);
 }
 
 HTTP_ADMIT(config_http_admit_catalog)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_catalog, fail);
+    return config_query(self, call, run_catalog, now, fail);
 }
 
 HTTP_ADMIT(config_http_admit_beta)
 {
-    (void)now;
     (void)out;
-    return config_query(self, call, run_beta, fail);
+    return config_query(self, call, run_beta, now, fail);
 }

@@ -5,6 +5,7 @@
 #include "api/v2_codes.h"
 #include "base/assert.h"
 #include "base/thread.h"
+#include "config/config_gate.h"
 
 /* In the call's arena: gone with it, so nothing is touched after deliver. */
 struct query {
@@ -102,9 +103,13 @@ static void append(struct config *c, struct query *q)
     c->queries_count++;
 }
 
-int config_query(struct config *c, struct api_call *call, config_query_fn run, struct fail *fail)
+int config_query(struct config *c, struct api_call *call, config_query_fn run, struct now now,
+                 struct fail *fail)
 {
     ASSERT_ON(THREAD_CORE);
+    if (config_gate_is_behind(c, call, now)) {
+        return API_LATER;
+    }
     if (c->queries_count == CONFIG_QUERIES_MAX) {
         return fail_set(fail, E_LIMIT, "%d searches wait already", CONFIG_QUERIES_MAX);
     }

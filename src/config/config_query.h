@@ -20,8 +20,10 @@
  * Returns 0 or a negative code with fail set. */
 typedef int (*config_query_fn)(struct db *db, struct api_call *call, struct fail *fail);
 
-/* Returns API_LATER (the call goes back to its edge by itself), or a negative code. */
-int config_query(struct config *c, struct api_call *call, config_query_fn run, struct fail *fail);
+/* Returns API_LATER (the call goes back to its edge by itself), or a negative code. With other
+ * nodes it waits until what is here is fresh (config_gate.h); the call is admitted again then. */
+int config_query(struct config *c, struct api_call *call, config_query_fn run, struct now now,
+                 struct fail *fail);
 
 /* Answer all that wait: the node stops. The one that runs is answered when it ends. */
 void config_query_stop(struct config *c, struct outbox *out);

@@ -263,6 +263,11 @@ size_t namespace_configs(const struct namespaces *n, struct span id)
     return n->options.count_configs(n->options.self, id);
 }
 
+bool namespace_is_behind(const struct namespaces *n, struct api_call *call, struct now now)
+{
+    return n->options.gate && read_gate_holds(n->options.gate, call, 0, now);
+}
+
 int namespace_trouble(const struct namespaces *n, struct fail *fail)
 {
     return table_writer_trouble(n->tables, fail);

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "api/call.h"
+#include "api/gate.h"
 #include "api/outbox.h"
 #include "base/clock.h"
 #include "base/span.h"
@@ -36,6 +37,7 @@ struct namespace_options {
     /* How many configs a namespace has ("": the default one). On core, from a row's admit. */
     size_t (*count_configs)(void *self, struct span id);
     void *self;
+    struct read_gate *gate; /* NULL: this node alone writes, or reads need not be fresh */
 };
 
 /* Read by metrics on any thread. */
@@ -86,6 +88,10 @@ const struct namespace_info *namespace_at(const struct namespaces *n, size_t at)
 
 /* The same on all nodes that have the same list (base/digest.h). */
 uint64_t namespace_digest(const struct namespaces *n);
+
+/* Must a read wait (API_LATER) until the list holds every answered write? The call is admitted
+ * again then. */
+bool namespace_is_behind(const struct namespaces *n, struct api_call *call, struct now now);
 
 /* Configs in it, for people; "" is the default one. */
 size_t namespace_configs(const struct namespaces *n, struct span id);

@@ -260,8 +260,10 @@ static int admit_get(void *self, struct api_call *call, struct now now, struct o
 {
     ASSERT_ON(THREAD_CORE);
     const struct form *f = call->msg;
-    (void)now;
     (void)out;
+    if (namespace_is_behind(self, call, now)) {
+        return API_LATER;
+    }
     switch (f->question) {
     case ASK_LIST:
         answer_list(call, self);

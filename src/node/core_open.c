@@ -53,12 +53,13 @@ int core_open_tables(struct core *c, struct fail *fail)
     if (err) {
         return err;
     }
-    struct namespace_options namespaces = {.count_configs = count_configs, .self = c};
+    struct read_gate *gate = c->peers ? peering_gate(c->peers) : NULL;
+    struct namespace_options namespaces = {.count_configs = count_configs, .self = c, .gate = gate};
     c->namespaces = namespace_create(&namespaces, tables_writer(c->tables));
     struct config_options config = c->options.config;
     config.namespace_exists = has_namespace;
     config.namespaces = c;
-    config.gate = c->peers ? peering_gate(c->peers) : NULL;
+    config.gate = gate;
     config.tables_index = tables_index(c->tables);
     c->config = config_create(&config, c->view, tables_writer(c->tables));
     struct db *db = tables_db(c->tables);

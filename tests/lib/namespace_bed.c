@@ -66,7 +66,7 @@ static void start(struct namespace_bed *b)
                                                                    .index = applied.index,
                                                                    .on_fatal = on_fatal,
                                                                    .self = b});
-    struct namespace_options options = {.count_configs = count_configs, .self = b};
+    struct namespace_options options = {.count_configs = count_configs, .self = b, .gate = b->gate};
     b->namespaces = namespace_create(&options, b->tables);
     expect_ok(namespace_load_tables(b->namespaces, db, &fail), &fail);
     db_destroy(db);

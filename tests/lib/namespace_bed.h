@@ -21,7 +21,8 @@ struct namespace_bed {
     struct namespaces *namespaces;
     struct outbox out;
     struct now now;
-    uint64_t index; /* of the last entry */
+    struct read_gate *gate; /* of the next start */
+    uint64_t index;         /* of the last entry */
     size_t configs; /* what count_configs says of every namespace that is not the default one */
     atomic_uint wakes;
     /* Of the last call. */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/thread.h"
+#include "config/config_query.h"
 #include "config/config_rows.h"
 #include "config_harness.h"
 
@@ -189,6 +190,30 @@ static void test_content__that_left_memory_and_came_back__keeps_its_entry(void *
     assert_int_equal(i->value->index, index);
 }
 
+static int find_nothing(struct db *db, struct api_call *call, struct fail *fail)
+{
+    (void)db;
+    (void)call;
+    (void)fail;
+    return 0;
+}
+
+static void test_search__waits_for_a_lease_and_for_no_entry(void **state)
+{
+    (void)state;
+    struct fail fail = {0};
+    struct cstory_call *c = cstory_call(&story);
+    assert_int_equal(cstory_publish(&story, "d1", "v1"), 0);
+    assert_int_equal(config_query(story.config, &c->call, find_nothing, story.now, &fail),
+                     API_LATER);
+    assert_ptr_equal(kept, &c->call);
+    assert_int_equal(kept_index, 0);
+    kept = NULL;
+    open_gate(0);
+    assert_false(config_gate_is_behind(story.config, &c->call, story.now));
+    assert_null(kept);
+}
+
 static void test_read__as_it_is__waits_no_more(void **state)
 {
     (void)state;
@@ -210,6 +235,7 @@ int main(void)
         GATE_TEST(test_read__of_a_gray_version__is_as_new_as_its_value),
         GATE_TEST(test_read__after_a_restart__is_as_new_as_the_tables),
         GATE_TEST(test_content__that_left_memory_and_came_back__keeps_its_entry),
+        GATE_TEST(test_search__waits_for_a_lease_and_for_no_entry),
         GATE_TEST(test_read__as_it_is__waits_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

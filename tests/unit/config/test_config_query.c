@@ -66,7 +66,7 @@ static void test_query__sees_what_is_applied_already(void **state)
     assert_int_equal(cstory_publish(s, "a", "A"), 0);
     assert_int_equal(cstory_publish(s, "b", "B"), 0);
     struct cstory_call *c = cstory_call(s);
-    assert_int_equal(config_query(s->config, &c->call, count_configs, &fail), API_LATER);
+    assert_int_equal(config_query(s->config, &c->call, count_configs, s->now, &fail), API_LATER);
     s->tables_behind = false;
     assert_int_equal(cstory_wait(s, c), 0);
     char text[8] = "";
@@ -79,7 +79,7 @@ static void expect_failure(struct cstory *s, int code, int v2)
     struct fail fail = {0};
     struct cstory_call *c = cstory_call(s);
     c->call.msg = &code;
-    assert_int_equal(config_query(s->config, &c->call, refuse, &fail), API_LATER);
+    assert_int_equal(config_query(s->config, &c->call, refuse, s->now, &fail), API_LATER);
     assert_int_equal(cstory_wait(s, c), code);
     assert_int_equal(s->fail.v2, v2);
     assert_string_equal(fail_text(&s->fail), "told to");
@@ -101,7 +101,7 @@ static void test_query__node_ends_before_the_tables_came_so_far__is_closed(void 
     s->tables_behind = true;
     assert_int_equal(cstory_publish(s, "a", "A"), 0);
     struct cstory_call *c = cstory_call(s);
-    assert_int_equal(config_query(s->config, &c->call, count_configs, &fail), API_LATER);
+    assert_int_equal(config_query(s->config, &c->call, count_configs, s->now, &fail), API_LATER);
     cstory_restart(s, NULL);
     assert_true(c->delivered);
     assert_int_equal(c->call.reply.fail.code, E_CLOSED);
@@ -113,7 +113,7 @@ static struct cstory_call *ask(struct cstory *s)
 {
     struct fail fail = {0};
     struct cstory_call *c = cstory_call(s);
-    assert_int_equal(config_query(s->config, &c->call, count_configs, &fail), API_LATER);
+    assert_int_equal(config_query(s->config, &c->call, count_configs, s->now, &fail), API_LATER);
     return c;
 }
 
@@ -126,7 +126,8 @@ static void test_query__many__run_one_by_one_in_order(void **state)
     }
     assert_int_equal(s->config->queries_count, CONFIG_QUERIES_MAX);
     struct cstory_call *one_more = cstory_call(s);
-    assert_int_equal(config_query(s->config, &one_more->call, count_configs, &s->fail), E_LIMIT);
+    assert_int_equal(config_query(s->config, &one_more->call, count_configs, s->now, &s->fail),
+                     E_LIMIT);
     assert_string_equal(fail_text(&s->fail), "64 searches wait already");
     one_more->answered = true;
     assert_int_equal(cstory_wait(s, calls[CONFIG_QUERIES_MAX]), 0);

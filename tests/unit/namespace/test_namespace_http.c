@@ -250,6 +250,33 @@ static void test_writes__tables_take_none__are_refused_with_the_reason(void **st
     bed_end(&b);
 }
 
+static bool count_asks(void *self, struct api_call *take_call, uint64_t index, struct now now)
+{
+    (void)take_call;
+    (void)now;
+    assert_int_equal(index, 0);
+    (*(unsigned *)self)++;
+    return false; /* it is answered as it is */
+}
+
+static void test_read__of_the_list__asks_whether_it_is_fresh(void **state)
+{
+    (void)state;
+    struct namespace_bed b;
+    unsigned asks = 0;
+    struct read_gate gate = {.keep = count_asks, .self = &asks};
+    bed_begin(&b);
+    b.gate = &gate;
+    bed_reopen(&b);
+    bed_expect(&b, API_GET, V1, "", V1_ALL(PUBLIC));
+    bed_expect(&b, API_GET, V1, "checkNamespaceIdExist=true&customNamespaceId=zz", "false");
+    assert_int_equal(asks, 2);
+    read_gate_set(&gate, b.now.mono_ms + 1, 0);
+    bed_expect(&b, API_GET, V1, "", V1_ALL(PUBLIC));
+    assert_int_equal(asks, 2);
+    bed_end(&b);
+}
+
 static void test_rows__reads_are_open_and_writes_are_not(void **state)
 {
     (void)state;
@@ -280,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_public__is_the_default_namespace),
         cmocka_unit_test(test_create__another_was_first_in_the_log__is_refused),
         cmocka_unit_test(test_writes__tables_take_none__are_refused_with_the_reason),
+        cmocka_unit_test(test_read__of_the_list__asks_whether_it_is_fresh),
         cmocka_unit_test(test_rows__reads_are_open_and_writes_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
