@@ -24,6 +24,7 @@ struct conn {
     uint64_t probe_id; /* requestId of the probe that waits for its ack; 0: none */
     uint64_t probe_ms;
     uint64_t reset_ms; /* asked to go elsewhere at; 0: never */
+    bool is_ended;     /* by us; the edge has not said so yet */
     struct conn *prev; /* the list of probed ones, oldest first */
     struct conn *next;
     UT_hash_handle by_key;
@@ -455,6 +456,20 @@ size_t conn_reset_some(struct conn_table *t, const struct conn_reset_plan *plan,
         asked++;
     }
     return asked;
+}
+
+size_t conn_end_some(struct conn_table *t, size_t max, struct span why, struct outbox *out)
+{
+    ASSERT_ON(THREAD_CORE);
+    size_t count = 0;
+    for (struct conn *c = t->by_key; c && count < max; c = c->by_key.next) {
+        if (c->from_sdk && !c->is_ended) {
+            outbox_close_conn(out, c->peer->key, CONN_END_UNAVAILABLE, why);
+            c->is_ended = true;
+            count++;
+        }
+    }
+    return count;
 }
 
 size_t conn_count_sdk(const struct conn_table *t)

@@ -153,6 +153,10 @@ struct conn_reset_plan {
 size_t conn_reset_some(struct conn_table *t, const struct conn_reset_plan *plan, struct now now,
                        struct outbox *out);
 
+/* End connections of SDKs, at most max of those that this was not done to yet; each is unregistered
+ * when the edge says that it is closed. Returns how many. */
+size_t conn_end_some(struct conn_table *t, size_t max, struct span why, struct outbox *out);
+
 /* How many connections are an SDK's. */
 size_t conn_count_sdk(const struct conn_table *t);
 

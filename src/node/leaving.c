@@ -56,13 +56,10 @@ void leaving_begin(struct core *c, struct now now)
     hand_over(c);
 }
 
-/* The next portion of clients; newcomers are asked as well. */
+/* Ask a portion of clients to go; newcomers are asked as well. */
 static void send_away(struct core *c, struct now now)
 {
     struct leaving *l = &c->leaving;
-    if (now.mono_ms < l->next_ms) {
-        return;
-    }
     struct conn_reset_plan plan = {
         .targets = l->targets->list,
         .targets_count = l->targets->count,
@@ -70,9 +67,36 @@ static void send_away(struct core *c, struct now now)
         .again_ms = LEAVE_MS_MAX,
     };
     size_t asked = conn_reset_some(c->conns, &plan, now, &c->out);
-    l->next_ms = now.mono_ms + LEAVE_PACE_MS;
     l->told_ms = asked > 0 || !l->is_told ? now.mono_ms : l->told_ms;
     l->is_told = asked < LEAVE_PORTION;
+}
+
+/* End a portion of those who are still there. */
+static void end_some(struct core *c, struct now now)
+{
+    struct leaving *l = &c->leaving;
+    if (l->portion == 0) {
+        size_t needed = conn_count_sdk(c->conns) * LEAVE_PACE_MS / LEAVE_END_MS;
+        l->portion = needed > LEAVE_END_PORTION ? needed : LEAVE_END_PORTION;
+    }
+    size_t ended = conn_end_some(c->conns, l->portion, SPAN("this node is stopping"), &c->out);
+    l->ended_ms = ended > 0 || !l->is_over ? now.mono_ms : l->ended_ms;
+    l->is_over = ended < l->portion;
+}
+
+/* The next step, when it is time. */
+static void step(struct core *c, struct now now)
+{
+    struct leaving *l = &c->leaving;
+    if (now.mono_ms < l->next_ms) {
+        return;
+    }
+    l->next_ms = now.mono_ms + LEAVE_PACE_MS;
+    if (l->is_told && now.mono_ms >= l->told_ms + LEAVE_LINGER_MS) {
+        end_some(c, now);
+    } else {
+        send_away(c, now);
+    }
 }
 
 static bool is_led_by_another(const struct core *c)
@@ -81,11 +105,11 @@ static bool is_led_by_another(const struct core *c)
     return log.role != CONSENSUS_LEADER && log.leader_id != 0;
 }
 
-/* Clients have moved, or had their time. */
+/* Clients have moved, or were ended. */
 static bool are_gone(const struct core *c, struct now now)
 {
     const struct leaving *l = &c->leaving;
-    bool is_over = now.mono_ms >= l->told_ms + LEAVE_LINGER_MS;
+    bool is_over = l->is_over && now.mono_ms >= l->ended_ms + LEAVE_ENDED_MS;
     return l->is_told && (is_over || conn_count_sdk(c->conns) == 0);
 }
 
@@ -98,7 +122,7 @@ bool leaving_turn(struct core *c, struct now now)
     bool is_done = true;
     if (l->targets) {
         uint64_t age_ms = now.mono_ms - l->begun_ms;
-        send_away(c, now);
+        step(c, now);
         bool is_led = is_led_by_another(c) || age_ms >= LEAVE_TRANSFER_MS;
         is_done = age_ms >= LEAVE_MS_MAX || (is_led && are_gone(c, now));
     }

@@ -68,6 +68,7 @@ struct node {
     struct status status;
     struct cluster_rows cluster;
     struct api_rows features[FEATURES];
+    atomic_bool leaving;             /* clients are being sent to other nodes */
     atomic_bool ready;               /* the log of earlier lives is applied */
     sem_t recovered;                 /* posted once with it */
     unsigned long evictions_trimmed; /* when the heap was trimmed last */
@@ -290,6 +291,7 @@ static int start_rpc(struct node *n, struct fail *fail)
         .features_count = FEATURES,
         .core = core_port(n->core),
         .ready = &n->ready,
+        .leaving = &n->leaving,
     };
     int err = rpc_create(&options, &n->rpc, fail);
     if (err) {
@@ -431,6 +433,18 @@ int node_start(const struct options *options, struct node **ret_node, struct fai
     return 0;
 }
 
+/* Clients go to other nodes, and are served until they have. */
+static void send_away(struct node *n)
+{
+    if (core_peering(n->core)) {
+        atomic_store(&n->leaving, true);
+        if (rpc_door(n->rpc)) {
+            door_set_plain(rpc_door(n->rpc), NULL); /* who comes now tries another node at once */
+        }
+    }
+    core_say_goodbye(n->core);
+}
+
 void node_stop(struct node *take_node)
 {
     struct node *n = take_node;
@@ -440,7 +454,7 @@ void node_stop(struct node *take_node)
     uint32_t grace = (uint32_t)n->options->stop_grace_ms;
     if (atomic_load(&n->ready)) {
         LOG_INFO("node", "event=stopping grace_ms=%u", grace);
-        core_say_goodbye(n->core); /* clients are served until they have moved */
+        send_away(n);
         atomic_store(&n->ready, false);
     }
     control_stop(n->control);

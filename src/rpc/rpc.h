@@ -67,7 +67,9 @@ struct rpc_options {
     api_permit_fn permit; /* may be NULL */
     void *permit_self;
     const atomic_bool *ready; /* false: every unary call is answered 300 */
-    bool no_door;             /* C-core listens itself, as where the front door cannot be used */
+    /* true: health checks fail, so that clients that were asked to leave do; NULL: never */
+    const atomic_bool *leaving;
+    bool no_door; /* C-core listens itself, as where the front door cannot be used */
 };
 
 struct door;

@@ -14,6 +14,7 @@
 #include "wire/json_in.h"
 #include "wire/payload.h"
 
+#define LEAVING_CODE 500
 #define MAGIC 0x756e6172u
 
 struct unary {
@@ -314,9 +315,16 @@ static int serve_health_check(struct unary *u, const struct payload *payload, st
 {
     struct cJSON *doc = NULL;
     int err = json_in_object(payload->body, &doc, fail);
+    const atomic_bool *leaving = u->queue->rpc->options.leaving;
     json_in_free(doc);
     if (err) {
         return err;
+    }
+    if (leaving && atomic_load(leaving)) {
+        /* Asked to leave, the Go SDK stays where its health check succeeds, and 3xx is a success to
+         * it. Otherwise it connects elsewhere first and leaves then (grpc-sdk.md 3.7). */
+        return fail_set_codes(fail, E_CLOSED, LEAVING_CODE, 0,
+                              "this node is stopping: connect to another one");
     }
     count_answer(u, true);
     send_answer(u, message_buffer(u->queue->rpc->says_healthy));

@@ -28,6 +28,7 @@ struct rig {
     struct conn_table *conns;
     pthread_t core;
     atomic_bool ready;
+    atomic_bool leaving;
     atomic_int refuse;
     bool edge_stopped;
     struct api_rows feature;
@@ -365,6 +366,7 @@ struct rig *rig_start(const struct rig_options *options)
         .core = {r, post},
         .permit = o.permit,
         .ready = &r->ready,
+        .leaving = &r->leaving,
         .no_door = o.no_door,
     };
     struct fail fail = {0};
@@ -405,6 +407,11 @@ uint16_t rig_port(const struct rig *r)
 struct rpc *rig_rpc(const struct rig *r)
 {
     return r->rpc;
+}
+
+void rig_set_leaving(struct rig *r)
+{
+    atomic_store(&r->leaving, true);
 }
 
 void rig_set_ready(struct rig *r, bool ready)

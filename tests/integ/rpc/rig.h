@@ -50,6 +50,7 @@ void rig_stop_edge(struct rig *r, uint32_t grace_ms);
 uint16_t rig_port(const struct rig *r);
 struct rpc *rig_rpc(const struct rig *r);
 void rig_set_ready(struct rig *r, bool ready);
+void rig_set_leaving(struct rig *r);
 
 /* From now on the core refuses mail with this error; 0: no more. */
 void rig_refuse_mail(struct rig *r, int err);

@@ -162,6 +162,27 @@ static void test_permission__hook_decides__after_decoding(void **state)
     rig_stop(guarded);
 }
 
+/* The Go SDK stays where it is healthy, and 3xx is healthy to it (grpc-sdk.md 3.7). */
+static void test_health__of_a_node_that_leaves__fails_but_not_with_3xx(void **state)
+{
+    (void)state;
+    struct rig *old = rig_start(NULL);
+    struct client *c = client_open(rig_port(old), NULL);
+    struct client_stream *s = client_register(c, NULL);
+    rig_set_leaving(old);
+    struct client_reply r = client_ask(c, "HealthCheckRequest", "{}");
+    assert_string_equal(r.message.type, "ErrorResponse");
+    assert_non_null(
+        strstr(r.message.json, "\"errorCode\":500,\"message\":\"this node is stopping"));
+    client_reply_close(&r);
+    r = client_ask(c, "EchoRequest", "{\"text\":\"x\"}"); /* everything else is served */
+    assert_string_equal(r.message.type, "EchoResponse");
+    client_reply_close(&r);
+    client_stream_close(s);
+    client_close(c);
+    rig_stop(old);
+}
+
 static void test_late_answers__come_back_each_to_its_own_call(void **state)
 {
     (void)state;
@@ -220,6 +241,7 @@ int main(void)
         TEST(test_core_full__is_a_typed_503),
         TEST(test_permission__administration__is_refused_without_a_hook),
         TEST(test_permission__hook_decides__after_decoding),
+        TEST(test_health__of_a_node_that_leaves__fails_but_not_with_3xx),
         TEST(test_late_answers__come_back_each_to_its_own_call),
         TEST(test_figures__count_by_type),
     };

@@ -514,6 +514,15 @@ static void test_reset_some__a_target_that_may_not_be_reached__is_not_named(void
     assert_int_equal(with_port("serverIp"), 0);
 }
 
+static void test_end_some__each_once(void **state)
+{
+    (void)state;
+    join_go("10.0.0.1");
+    join_go("10.0.0.1");
+    assert_int_equal(conn_end_some(w.table, 1, SPAN("why"), &w.out), 1);
+    assert_int_equal(conn_end_some(w.table, 2, SPAN("why"), &w.out), 1);
+}
+
 static void test_reset__unknown_id__is_not_found(void **state)
 {
     (void)state;
@@ -582,6 +591,7 @@ int main(void)
         TEST(test_reset__names_the_recommended_server),
         TEST(test_reset_some__asks_in_portions__with_targets_in_turn),
         TEST(test_reset_some__a_target_that_may_not_be_reached__is_not_named),
+        TEST(test_end_some__each_once),
         TEST(test_reset__unknown_id__is_not_found),
         TEST(test_each__visits_every_connection),
         TEST(test_destroy__drops_the_peer_references),
