@@ -13,6 +13,7 @@
 #define JSON_HINT 1024
 #define CELL_MAX 24
 #define SECOND_MS 1000
+#define SILENT_MS 1000 /* some heartbeats of the leader that were not answered */
 
 /* ---------------------------------------------------------------- looking */
 
@@ -130,13 +131,20 @@ static bool is_self(const struct member_view *m)
     return m->is_self;
 }
 
+/* Its link is up, and it does not answer the leader: stopped, or cut off a moment ago. */
+static bool is_silent(const struct member_view *m, const struct members_view *v)
+{
+    return v->log.role == CONSENSUS_LEADER && m->is_server && !m->is_self && m->is_up &&
+           m->silent_ms != UINT64_MAX && m->silent_ms >= SILENT_MS;
+}
+
 static void count_voters(const struct members_view *v, unsigned *ret_voters, unsigned *ret_up)
 {
     *ret_voters = 0;
     *ret_up = 0;
     for (size_t i = 0; i < v->count; i++) {
         *ret_voters += v->list[i].is_voter;
-        *ret_up += v->list[i].is_voter && v->list[i].is_up;
+        *ret_up += v->list[i].is_voter && v->list[i].is_up && !is_silent(&v->list[i], v);
     }
 }
 
@@ -159,6 +167,9 @@ static void put_line(struct text *t, const struct member_view *m, const struct m
     const char *own = v->log.is_ready ? "up" : "starting";
     put(t, "%-*s  %-8s  %8s  %12s  %-9s  %s", width, address, member_view_role(m), lag, contact,
         m->release[0] ? m->release : "-", m->is_self ? own : m->words);
+    if (is_silent(m, v)) {
+        put(t, ", but silent");
+    }
     if (m->diverged_index > 0) {
         put(t, "; its state is not the others' since entry %llu",
             (unsigned long long)m->diverged_index);

@@ -48,6 +48,41 @@ static void tell_members(struct core *c, const struct asker *asker, bool is_json
     mem_free(v);
 }
 
+/* The leader was asked what it sees. */
+struct members_asked {
+    struct core *core;
+    struct asker asker;
+    bool is_json;
+};
+
+/* What is known here is better than nothing, also about a leader that does not answer. */
+static void on_members(void *arg, const struct answer *a)
+{
+    struct members_asked *asked = arg;
+    if (a->state == ANSWER_FAILED) {
+        tell_members(asked->core, &asked->asker, asked->is_json, asked->core->now);
+    } else {
+        tell(asked->core, &asked->asker, a->state, a->text);
+    }
+    if (a->state != ANSWER_PROGRESS) {
+        mem_free(asked);
+    }
+}
+
+static void ask_members(struct core *c, const struct asker *asker, const struct query *q,
+                        struct now now)
+{
+    struct fail why = {0};
+    struct members_asked *asked = mem_zalloc(1, sizeof(*asked));
+    *asked = (struct members_asked){c, *asker, q->is_json};
+    struct asked how = {.patience_ms = ORDERS_MEMBERS_MS, .told = on_members, .arg = asked};
+    uint64_t leader = core_log_state(c).leader_id;
+    if (leader == 0 || queries_ask(c, leader, q, &how, &why) != 0) {
+        tell_members(c, asker, q->is_json, now);
+        mem_free(asked);
+    }
+}
+
 /* ---------------------------------------------------------------- orders */
 
 static struct asker asker_of(const struct orders *o)
@@ -176,11 +211,7 @@ static void forward(struct core *c, const struct asker *asker, const struct quer
         membership_words(peering_membership(c->peers), words, now);
         (void)fail_set(&why, E_NOT_LEADER, "nobody leads now: %s", words);
     }
-    if (q->kind == QUERY_MEMBERS) {
-        tell_members(c, asker, q->is_json, now); /* what is known here is better than nothing */
-    } else {
-        refuse(c, asker, &why);
-    }
+    refuse(c, asker, &why);
 }
 
 void orders_ask(struct core *c, const struct query *q, query_told_fn told, void *arg,
@@ -194,6 +225,8 @@ void orders_ask(struct core *c, const struct query *q, query_told_fn told, void 
     } else if (!c->peers) {
         (void)fail_set(&why, E_UNSUPPORTED, ALONE);
         refuse(c, &asker, &why);
+    } else if (q->kind == QUERY_MEMBERS) {
+        ask_members(c, &asker, q, now);
     } else if (leads) {
         carry_out(c, &asker, q, now);
     } else {

@@ -18,6 +18,7 @@
 #define ORDERS_LOOK_MS 100       /* between looks at how far it is */
 #define ORDERS_SAY_MS 2000       /* between two progresses at the latest: the asker knows we live */
 #define ORDERS_PATIENCE_MS 10000 /* for the leader's next word */
+#define ORDERS_MEMBERS_MS 1500   /* for its view of the members; then this node's is shown */
 
 /* Embedded in the core; zero-initialised: none. */
 struct orders {

@@ -59,6 +59,12 @@ static void test_text__a_table_and_what_may_fail(void **state)
         "\n2 of 3 members that vote are up; 0 more may fail.\n",
     };
     expect(members_view_text(&v), parts, sizeof(parts) / sizeof(parts[0]));
+    v.log.role = CONSENSUS_LEADER;
+    v.list[1].silent_ms = 2000;
+    static const char *const silent[] = {
+        "n2:8848                follower         5           2 s  0.1.0      up, but silent\n",
+        "1 of 3 members that vote are up, 2 are needed: nothing can be written."};
+    expect(members_view_text(&v), silent, 2);
     v.list[1].is_up = false;
     v.list[1].diverged_index = 16;
     static const char *const lost[] = {

@@ -31,6 +31,14 @@ static int ask(struct disk *d, enum query_kind kind, const char *address, char w
     return err;
 }
 
+/* One that knows who leads and reaches it. */
+static unsigned a_follower(void)
+{
+    unsigned i = (leader() + 1) % NODES;
+    write_through(&disks[i], "a");
+    return i;
+}
+
 static const char *address_of(unsigned node, char dst[MEMBER_ADDRESS_MAX + 1])
 {
     member_address("127.0.0.1", options[node].port, dst);
@@ -129,6 +137,51 @@ static void test_nobody_leads__members_are_shown_and_orders_say_so(void **state)
     close_all();
 }
 
+struct told {
+    enum answer_state state;
+    char words[8192];
+};
+
+static void on_told(void *arg, const struct answer *a)
+{
+    struct told *t = arg;
+    t->state = a->state;
+    snprintf(t->words, sizeof(t->words), "%.*s", (int)a->text.len, a->text.data);
+}
+
+static void ask_and_wait_in_vain(struct core *core, void *arg)
+{
+    struct told *t = arg;
+    struct query q = {.kind = QUERY_MEMBERS};
+    struct now later = core->now;
+    orders_ask(core, &q, on_told, t, core->now);
+    assert_int_equal(t->state, 0); /* the leader is asked */
+    later.mono_ms += ORDERS_MEMBERS_MS;
+    queries_turn(core, later);
+    assert_int_equal(t->state, ANSWER_DONE);
+}
+
+static void test_leader__does_not_answer__members_are_shown_as_a_follower_sees_them(void **state)
+{
+    (void)state;
+    static const struct api_row row = {.name = "once", .admit = rig_admit_look};
+    static struct told t;
+    char self[MEMBER_ADDRESS_MAX + 1];
+    char part[MEMBER_ADDRESS_MAX + 16];
+    set_up();
+    begin_all();
+    unsigned i = a_follower();
+    struct rig_look look = {ask_and_wait_in_vain, disks[i].core, &t};
+    struct rig_call c;
+    rig_call_open(&c, &row, &look);
+    rig_post(disks[i].core, &c);
+    assert_int_equal(rig_wait(&c), 1);
+    rig_call_close(&c);
+    snprintf(part, sizeof(part), "as %.200s sees it", address_of(i, self));
+    assert_non_null(strstr(t.words, part));
+    close_all();
+}
+
 static void begin_add(struct core *core, void *arg)
 {
     struct fail fail = {0};
@@ -172,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_transfer__through_a_follower__another_leads),
         cmocka_unit_test(test_remove__through_a_follower__and_the_last_quorum_is_kept),
         cmocka_unit_test(test_nobody_leads__members_are_shown_and_orders_say_so),
+        cmocka_unit_test(test_leader__does_not_answer__members_are_shown_as_a_follower_sees_them),
         cmocka_unit_test(test_add__of_nobody__is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
