@@ -514,6 +514,11 @@ const struct conn_table *core_conns(struct core *c)
     return c->conns;
 }
 
+bool core_is_leaving(const struct core *c)
+{
+    return c->has_left;
+}
+
 struct consensus_state core_log_state(const struct core *c)
 {
     return c->log ? consensus_state(c->log) : (struct consensus_state){.role = CONSENSUS_FOLLOWER};

@@ -100,6 +100,8 @@ struct view *core_view(struct core *c);
 struct naming *core_naming(struct core *c);
 const struct conn_table *core_conns(struct core *c);
 struct consensus_state core_log_state(const struct core *c);
+/* Clients are being sent away, or were. Core. */
+bool core_is_leaving(const struct core *c);
 struct peering;
 struct door_way;
 /* For the front door, after core_start; NULL: there are no peers, or no door. */

@@ -113,6 +113,10 @@ static bool takes_writes(const struct status *s, struct now now, struct fail *wh
 {
     struct consensus_state log = core_log_state(s->core);
     const struct peering *peers = core_peering(s->core);
+    if (core_is_leaving(s->core)) { /* it serves a little longer, whoever sends it clients */
+        fail_set(why, E_STARTING, "this node is stopping");
+        return false;
+    }
     if (peers && peering_check_quorum(peers, now, why) != 0) {
         return false;
     }

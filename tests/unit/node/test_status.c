@@ -5,6 +5,7 @@
 #include "core_rig.h"
 
 #include "base/thread.h"
+#include "node/core_state.h"
 #include "wire/json_in.h"
 
 /* A core that does not run: the test's thread is its. */
@@ -122,6 +123,19 @@ static void test_readiness__tells_the_truth(void **state)
     expect(&b, "/v1/console/health/readiness", 500, "naming not in readiness");
     /* v2 answers HTTP 200 (http-api.md 8.4). */
     expect(&b, "/v2/console/health/readiness", 0, V2_NOT_READY);
+    close_bed(&b);
+}
+
+static void test_readiness__of_a_node_that_sends_its_clients_away__is_over(void **state)
+{
+    (void)state;
+    struct bed b;
+    open_bed(&b);
+    b.core->has_left = true;
+    expect(&b, "/v1/console/health/readiness", 500, "this node is stopping");
+    expect(&b, "/v2/console/health/readiness", 0,
+           "{\"code\":30000,\"message\":\"this node is stopping\",\"data\":null}");
+    expect(&b, "/v1/console/health/liveness", 0, "OK");
     close_bed(&b);
 }
 
@@ -304,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_liveness__ready_or_not__is_ok),
         cmocka_unit_test(test_readiness__tells_the_truth),
+        cmocka_unit_test(test_readiness__of_a_node_that_sends_its_clients_away__is_over),
         cmocka_unit_test(test_readiness__asks_the_core__and_liveness_does_not),
         cmocka_unit_test(test_state__has_the_keys_of_nacos_as_texts),
         cmocka_unit_test(test_operator__only_status_unless_asked_for_all),
