@@ -338,18 +338,23 @@ int backup_check(const char *file, char about[BACKUP_ABOUT_MAX], struct fail *fa
     return read_file(file, &r, fail);
 }
 
+struct stop {
+    const atomic_bool *is_stopping;
+};
+
 static bool go_on(void *arg, uint64_t done, uint64_t total)
 {
-    const atomic_bool *is_stopping = arg;
+    const struct stop *stop = arg;
     (void)done;
     (void)total;
-    return !atomic_load(is_stopping);
+    return !atomic_load(stop->is_stopping);
 }
 
 int backup_copy_tables(const char *tables, const char *copy, const atomic_bool *is_stopping,
                        struct fail *fail)
 {
-    return copy_tables(tables, copy, go_on, (void *)(uintptr_t)is_stopping, fail);
+    struct stop stop = {is_stopping};
+    return copy_tables(tables, copy, go_on, &stop, fail);
 }
 
 /* ---------------------------------------------------------------- restoring */
