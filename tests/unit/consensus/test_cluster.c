@@ -485,6 +485,7 @@ static void test_restart__only_voter_with_a_learner__leads_in_another_term(void 
         consensus_change(bed.nodes[0].log, CONSENSUS_ADD, 4, bed.nodes[3].address, &why), 0);
     assert_true(cluster_bed_write(&bed, 1));
     assert_true(cluster_bed_until(&bed, first_has_learner));
+    assert_true(cluster_bed_write(&bed, 1)); /* behind the change: that is on the disk, too */
     cluster_bed_kill(&bed, 0);
     cluster_bed_start(&bed, 0);
     assert_true(cluster_bed_until(&bed, is_first_ready));
