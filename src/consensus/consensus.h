@@ -73,11 +73,12 @@ struct consensus_state {
     uint64_t broken_entries; /* of this process: entries that could not be read and did nothing */
     bool is_settled;         /* this node leads, and committed an entry of its own term */
     bool is_ready;           /* all that was committed in earlier lives is handed out */
-    bool is_full;            /* proposals are refused: no room on the disk */
-    uint64_t leader_id;      /* 0: not known */
-    unsigned members; /* in the configuration as this node knows it; 0: waits to be taken in */
-    bool is_member;   /* this node is one of them ... */
-    bool is_voter;    /* ... and votes */
+    bool is_replayed; /* so much of it is handed out as is known without a leader; there is some */
+    bool is_full;     /* proposals are refused: no room on the disk */
+    uint64_t leader_id; /* 0: not known */
+    unsigned members;   /* in the configuration as this node knows it; 0: waits to be taken in */
+    bool is_member;     /* this node is one of them ... */
+    bool is_voter;      /* ... and votes */
     uint64_t refused_messages; /* of this process: of peers, malformed or under a wrong name */
 };
 

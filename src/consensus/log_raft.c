@@ -283,8 +283,7 @@ static void write_done(uv_work_t *work, int status)
     raft_driver_snapshot_put(l->driver, bufs, n);
 }
 
-/* On a played disk nothing runs beside the core: it is written in its turns, as soon as the owner
- * can. */
+/* On a played disk nothing runs beside the core: it is written in its turns. */
 static void write_here(struct log_raft *l)
 {
     if (!l->store.played || !l->is_writing) {
@@ -431,6 +430,7 @@ static struct consensus_state log_state(const struct consensus *c)
         .broken_entries = l->broken,
         .is_settled = s.role == RAFT_LEADER && raft_driver_is_settled(l->driver),
         .is_ready = s.is_ready && !l->fatal.code,
+        .is_replayed = s.is_replayed && !l->fatal.code,
         .is_full = l->is_full,
         .leader_id = s.leader_id,
         .members = conf->n,

@@ -76,6 +76,12 @@ static bool next_restore(struct raft_driver *d, struct raft_item *ret)
     return true;
 }
 
+/* A node that finds nobody to lead it goes by what it knew before it stopped. */
+static uint64_t committed(const struct raft_driver *d)
+{
+    return d->raft.commit_index > d->known ? d->raft.commit_index : d->known;
+}
+
 bool raft_driver_next(struct raft_driver *d, struct raft_item *ret)
 {
     ASSERT(!d->is_stepping);
@@ -91,7 +97,7 @@ bool raft_driver_next(struct raft_driver *d, struct raft_item *ret)
         raft_log_release(&d->log, d->applied);
     }
     const struct raft_slot *slot = raft_log_get(&d->log, d->applied + 1);
-    if (d->applied >= d->raft.commit_index || !slot) {
+    if (d->applied >= committed(d) || !slot) {
         return false;
     }
     ASSERT(slot->block);
@@ -416,8 +422,9 @@ struct raft_driver_state raft_driver_state(const struct raft_driver *d)
         .term = r->current_term,
         .last_index = raft_log_last(&d->log),
         .stored_index = r->last_stored,
-        .commit_index = r->commit_index,
+        .commit_index = committed(d),
         .applied_index = d->applied,
+        .is_replayed = d->known > 0 && d->applied >= d->known,
         .snapshot_index = d->log.snapshot_index,
         .is_dead = d->is_dead,
     };

@@ -466,7 +466,7 @@ static void free_loaded(struct raft_loaded *l)
 }
 
 /* Everything that was acknowledged has to be there, and the term that was promised. */
-static int check_loaded(struct raft_disk *d, const struct raft_loaded *l, struct fail *fail)
+static int check_loaded(struct raft_disk *d, struct raft_loaded *l, struct fail *fail)
 {
     uint64_t last = l->start_index + l->n - 1;
     uint64_t term = l->n > 0 ? l->entries[l->n - 1].term : l->has_snapshot ? l->meta.term : 0;
@@ -478,6 +478,7 @@ static int check_loaded(struct raft_disk *d, const struct raft_loaded *l, struct
                         d->dir, (unsigned long long)term, (unsigned long long)l->term);
     }
     if (last >= d->mark.index) {
+        l->reached = d->mark.index;
         return 0;
     }
     return fail_set(

@@ -478,6 +478,7 @@ static int start(struct raft_driver *d, struct raft_loaded *loaded, struct fail 
         d->reached = loaded->meta.index;
         event.start.metadata = &loaded->meta;
     }
+    d->known = loaded->reached;
     event.start.term = loaded->term;
     event.start.voted_for = loaded->vote;
     event.start.start_index = loaded->start_index;

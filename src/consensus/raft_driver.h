@@ -84,9 +84,11 @@ struct raft_driver_state {
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t snapshot_index;
-    bool is_ready; /* all that was committed before this term is applied; a follower also is not
-                      RAFT_DRIVER_INFLIGHT_MAX entries behind its leader */
-    bool is_dead;  /* fatal was called */
+    bool is_replayed; /* what earlier lives of this node knew to be committed is applied; there is
+                         some */
+    bool is_ready;    /* all that was committed before this term is applied; a follower also is not
+                         RAFT_DRIVER_INFLIGHT_MAX entries behind its leader */
+    bool is_dead;     /* fatal was called */
 };
 
 struct raft_driver;

@@ -36,6 +36,7 @@ struct raft_driver {
     uint64_t applied;
     uint64_t scanned;     /* configurations up to here were told to libraft */
     uint64_t reached;     /* told to the storage */
+    uint64_t known;       /* committed, as earlier lives of this node knew; libraft does not */
     uint64_t ready_index; /* applied up to here, this node is ready: of the term that it leads, or
                              of ready_term */
     uint64_t ready_term;

@@ -121,7 +121,12 @@ static struct raft_buffer copy_data(struct raft_buffer from)
 
 void raft_memory_load(struct raft_memory *m, struct raft_loaded *ret)
 {
-    *ret = (struct raft_loaded){.term = m->term, .vote = m->vote, .start_index = m->log.first};
+    *ret = (struct raft_loaded){
+        .term = m->term,
+        .vote = m->vote,
+        .start_index = m->log.first,
+        .reached = m->mark,
+    };
     if (m->meta.index > 0) {
         ret->has_snapshot = true;
         ret->meta = m->meta;
@@ -218,7 +223,7 @@ static void reached(void *self, uint64_t index)
 {
     struct raft_memory *m = self;
     ASSERT(index <= raft_log_last(&m->log));
-    m->mark = index;
+    m->mark = index > m->mark ? index : m->mark;
 }
 
 static const char *error(void *self)

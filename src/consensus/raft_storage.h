@@ -24,6 +24,7 @@ struct raft_loaded {
     uint64_t start_index;
     struct raft_entry *entries;
     size_t n;
+    uint64_t reached; /* what raft_storage_ops.reached was told: committed, whoever leads */
 };
 
 typedef void (*raft_done_fn)(void *arg, int status);

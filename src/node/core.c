@@ -12,6 +12,7 @@
 #include "namespace/namespace.h"
 #include "node/backup.h"
 #include "node/effects.h"
+#include "node/peering_quorum.h"
 
 /* Rounds of log hand-out in one turn before the loop goes round again: operations proposed by what
  * was just applied. */
@@ -203,6 +204,15 @@ static void become_ready(struct core *c)
     }
 }
 
+/* Everything that was acknowledged is here; or as much as can be known without the others. */
+static bool may_serve(struct core *c)
+{
+    if (!c->log) {
+        return false;
+    }
+    return consensus_state(c->log).is_ready || (c->peers && peering_serves_alone(c->peers, c->now));
+}
+
 static uint64_t next_turn(const struct core *c)
 {
     uint64_t at = earlier(naming_deadline(c->naming), conn_deadline(c->conns));
@@ -237,7 +247,7 @@ static uint64_t on_turn(void *self, struct now now)
     orders_turn(c, now);
     loader_turn(c, now);
     bool again = settle(c, true);
-    if (!c->is_ready && c->log && consensus_state(c->log).is_ready) {
+    if (!c->is_ready && may_serve(c)) {
         become_ready(c);
     }
     if (c->peers) {

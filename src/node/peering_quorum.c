@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "node/peering_state.h"
 
@@ -30,6 +31,28 @@ uint64_t peering_leaderless_ms(const struct peering *p, struct now now)
 bool peering_is_leaderless(const struct peering *p, struct now now)
 {
     return peering_leaderless_ms(p, now) > PEERING_LEADERLESS_MS;
+}
+
+bool peering_serves_alone(struct peering *p, struct now now)
+{
+    if (!consensus_state(p->core->log).is_replayed) {
+        return false;
+    }
+    if (p->replayed_ms == 0) {
+        p->replayed_ms = now.mono_ms ? now.mono_ms : 1;
+    }
+    /* A long replay kept this node from hearing a leader. */
+    bool had_time = now.mono_ms > p->replayed_ms + PEERING_LEADERLESS_MS;
+    if (!had_time || !peering_is_leaderless(p, now)) {
+        return false;
+    }
+    char words[PEERING_MISSING_MAX];
+    peering_missing(p, now, words);
+    LOG_WARN("cluster",
+             "event=alone quorum=\"%s\" meaning=\"this node serves what it knew when it stopped; "
+             "what the others took since then comes with them\"",
+             words);
+    return true;
 }
 
 /* ---------------------------------------------------------------- words */

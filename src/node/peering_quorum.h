@@ -26,6 +26,11 @@ uint64_t peering_leaderless_ms(const struct peering *p, struct now now);
 /* Nobody has led for PEERING_LEADERLESS_MS. */
 bool peering_is_leaderless(const struct peering *p, struct now now);
 
+/* While the core is not ready, each turn: nobody has led for PEERING_LEADERLESS_MS, and this node
+ * has applied what its log is known to have committed, so it may serve that. An empty node has
+ * nothing to serve. */
+bool peering_serves_alone(struct peering *p, struct now now);
+
 /* Who of the voters is missing, and since when: "missing a:8848 since 12 s, b:8848 since 3 s"; or
  * what this node waits for before it is a member. */
 void peering_missing(const struct peering *p, struct now now, char dst[PEERING_MISSING_MAX]);

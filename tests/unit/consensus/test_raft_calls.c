@@ -253,6 +253,28 @@ static void test_transfer__not_leader_or_no_voter__is_refused(void **state)
     assert_int_equal(submit("a"), E_NOT_LEADER); /* while it is handed over */
 }
 
+static void test_restart__nobody_leads__what_was_known_is_handed_out_and_no_more(void **state)
+{
+    (void)state;
+    assert_false(raft_driver_state(bed.driver).is_replayed); /* there was nothing before */
+    driver_bed_append(&bed, 2, 1, 1, 5, 8, NULL);            /* 2 to 9, committed up to 5 */
+    driver_bed_pass(&bed, 1);
+    assert_int_equal(driver_bed_take(&bed), 5);
+    driver_bed_restart(&bed);
+    assert_false(raft_driver_state(bed.driver).is_replayed);
+    assert_int_equal(driver_bed_take(&bed), 5);
+    struct raft_driver_state s = raft_driver_state(bed.driver);
+    assert_true(s.is_replayed);
+    assert_false(s.is_ready);
+    assert_int_equal(s.commit_index, 5);
+    assert_false(raft_driver_wants_snapshot(bed.driver)); /* libraft does not know of it */
+    driver_bed_append(&bed, 2, 3, 2, 3, 0, NULL); /* who leads now knows less for a moment */
+    assert_int_equal(driver_bed_take(&bed), 0);
+    driver_bed_append(&bed, 2, 9, 2, 9, 0, NULL);
+    driver_bed_pass(&bed, 1);
+    assert_int_equal(driver_bed_take(&bed), 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +299,8 @@ int main(void)
             test_rule_8__voter_that_leaves_or_is_long_gone__does_not_block, three, teardown),
         cmocka_unit_test_setup_teardown(test_transfer__not_leader_or_no_voter__is_refused, three,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            test_restart__nobody_leads__what_was_known_is_handed_out_and_no_more, three, teardown),
     };
     return cmocka_run_group_tests_name("consensus.raft_calls", tests, NULL, NULL);
 }

@@ -124,12 +124,56 @@ static void test_cluster__not_formed__says_what_it_waits_for(void **state)
     close_all();
 }
 
+/* What a node knew to be committed when it stopped is served without the others. */
+static void test_restart__without_the_others__serves_what_it_knew(void **state)
+{
+    (void)state;
+    struct fail fail = {0};
+    set_up();
+    begin_all();
+    write_through(&disks[0], "a");
+    disk_register(&disks[1], 7);
+    expect(&disks[1], 1, 1);
+    expect(&disks[2], 1, 1);
+    for (unsigned i = 0; i < NODES; i++) {
+        disk_stop(&disks[i]);
+    }
+    assert_int_equal(disk_begin(&disks[1], &fail), 0);
+    disk_await(&disks[1]);
+    expect(&disks[1], 1, 1);
+    assert_int_equal(sight(&disks[1]).err, E_NOT_LEADER);
+    assert_int_equal(disk_publish(&disks[1], "b", "x"), E_NOT_LEADER);
+    assert_int_equal(disk_begin(&disks[0], &fail), 0);
+    (void)await(&disks[1], 0);
+    disk_await(&disks[0]);
+    write_through(&disks[1], "b");
+    expect(&disks[0], 2, 1);
+    expect(&disks[1], 2, 1);
+    close_all();
+}
+
+/* A node without a log waits for the others: it has nothing to serve. */
+static void test_restart__empty_without_the_others__serves_nothing(void **state)
+{
+    (void)state;
+    struct fail fail = {0};
+    set_up();
+    assert_int_equal(disk_begin(&disks[0], &fail), 0);
+    (void)await(&disks[0], E_NOT_LEADER);
+    int ready = 0;
+    assert_int_equal(sem_getvalue(&disks[0].ready, &ready), 0);
+    assert_int_equal(ready, 0);
+    close_all();
+}
+
 int main(void)
 {
     thread_become(THREAD_MAIN, "test");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quorum__lost__the_missing_are_named__and_back),
         cmocka_unit_test(test_cluster__not_formed__says_what_it_waits_for),
+        cmocka_unit_test(test_restart__without_the_others__serves_what_it_knew),
+        cmocka_unit_test(test_restart__empty_without_the_others__serves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
