@@ -40,10 +40,23 @@ static bool is_late(const struct peering *p, bool is_refused, struct now now)
     return age_ms > (c->is_ordered && is_refused ? CHANGE_ORDERED_MS : CHANGE_PATIENCE_MS);
 }
 
+/* A leader that is to go hands leadership over first; whoever leads then removes it. */
+static int yield(struct peering *p, struct now now, struct fail *why)
+{
+    if (now.mono_ms < p->yield_ms) {
+        return 0;
+    }
+    p->yield_ms = now.mono_ms + CHANGE_YIELD_MS;
+    return consensus_transfer(p->core->log, 0, why);
+}
+
 /* Ask the log for the next step. */
 static int step(struct peering *p, bool removes, struct now now, struct fail *why)
 {
     const struct membership_change *c = &p->change;
+    if (removes && c->old_number == p->number) {
+        return yield(p, now, why);
+    }
     if (removes) {
         if (!peering_lease_may_remove(p, c->old_number, now)) {
             return 0; /* it may still answer reads, for a second at most */

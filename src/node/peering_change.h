@@ -15,6 +15,7 @@
 #define CHANGE_PATIENCE_MS 30000
 #define CHANGE_MS_MAX 900000
 #define CHANGE_ORDERED_MS 3000
+#define CHANGE_YIELD_MS 1000  /* between attempts to hand leadership over */
 #define CHANGE_SILENT_MS 5000 /* a newcomer that was not heard for so long does not answer */
 
 struct peering;

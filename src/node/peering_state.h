@@ -68,6 +68,7 @@ struct peering {
     /* what membership wants changed */
     struct membership_change change;
     uint64_t change_since_ms;
+    uint64_t yield_ms;
     uint64_t change_index; /* committed: it is done; 0: not done yet */
     atomic_uint frames_waiting;
     struct peering_lease lease;

@@ -81,6 +81,27 @@ static void test_list__edited_while_nodes_run__adds_and_removes_members(void **s
     close_all();
 }
 
+static void test_list__without_the_leader__another_one_leads_and_removes_it(void **state)
+{
+    (void)state;
+    struct member_list two = {0};
+    set_up();
+    begin_all();
+    unsigned old = leader();
+    unsigned next = (old + 1) % NODES;
+    write_through(&disks[next], "a");
+    for (size_t i = 0; i < list.count; i++) {
+        if (list.list[i].port != options[old].port) {
+            two.list[two.count++] = list.list[i];
+        }
+    }
+    tell_all(&two, NODES);
+    expect_voters(&disks[next], 2);
+    expect_voters(&disks[(old + 2) % NODES], 2);
+    assert_int_not_equal(leader(), old);
+    close_all(); /* before it is sure that it is out, and ends itself */
+}
+
 static void test_list__of_a_node_alone__is_not_taken(void **state)
 {
     (void)state;
@@ -97,6 +118,7 @@ int main(void)
     thread_become(THREAD_MAIN, "test");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list__edited_while_nodes_run__adds_and_removes_members),
+        cmocka_unit_test(test_list__without_the_leader__another_one_leads_and_removes_it),
         cmocka_unit_test(test_list__of_a_node_alone__is_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
