@@ -70,6 +70,7 @@ struct api_call {
      * whether it has waited enough and is answered with what is here. */
     uint64_t gate_until_ms;
     bool is_as_it_is;
+    uint64_t gate_index; /* of an answered one: the entry that it shows, and waits for; 0: none */
     /* Give the answered call back to its edge. Any thread; called exactly once; the call is the
      * edge's afterwards. */
     void (*deliver)(struct api_call *call);

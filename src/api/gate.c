@@ -5,10 +5,19 @@
 
 bool read_gate_holds(struct read_gate *g, struct api_call *call, uint64_t index, struct now now)
 {
-    if (call->is_as_it_is || (read_gate_is_fresh(g, now) && read_gate_is_safe(g, index))) {
+    ASSERT_ON(THREAD_CORE);
+    call->gate_index = 0;
+    if (call->is_as_it_is) {
         return false;
     }
-    return g->keep(g->self, call, index, now);
+    if (!read_gate_is_fresh(g, now)) {
+        return g->keep(g->self, call, now);
+    }
+    if (!read_gate_is_safe(g, index)) {
+        call->gate_index = index;
+        g->marked++;
+    }
+    return false;
 }
 
 bool read_gate_look(struct read_gate *g)

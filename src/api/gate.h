@@ -5,8 +5,10 @@
  * then is the value's entry safe. No to either: API_TO_CORE. The order matters: what was fresh
  * before the value was taken stays true of the value, however long the thread is kept from running
  * in between; asked after, a lease that was lost and came back meanwhile would vouch for a value
- * from before. On core the same question is read_gate_holds: it keeps the call until the answer is
- * yes, and at most for a while; then the call comes as it is.
+ * from before. On core the same question is read_gate_holds: it keeps a call that is not fresh
+ * until it is, and at most for a while; then the call comes as it is. One whose entry is not safe
+ * yet is answered, and its answer held until it is: not asked again, since of a config that changes
+ * all the time the newest version is never safe.
  *
  * Thread:  is_fresh, is_safe: any. read_gate_holds: core. The owner publishes on core.
  */
@@ -25,8 +27,9 @@ struct read_gate {
     atomic_uint_fast64_t until_ms; /* reads that began before this monotonic time are fresh */
     atomic_uint_fast64_t safe;     /* entries up to here may be shown */
     atomic_bool was_asked;         /* since the owner looked: it is worth keeping fresh */
+    size_t marked;                 /* calls of this turn with a gate_index; core's */
     /* Keep the call; it is admitted again. False: it is not to wait (any more). */
-    bool (*keep)(void *self, struct api_call *take_call, uint64_t index, struct now now);
+    bool (*keep)(void *self, struct api_call *take_call, struct now now);
     void *self;
 };
 
@@ -49,7 +52,8 @@ static inline bool read_gate_is_safe(const struct read_gate *g, uint64_t index)
     return !g || index <= atomic_load_explicit(&g->safe, memory_order_acquire);
 }
 
-/* Must the call wait before a value of this entry answers it? Then it is kept (API_LATER). */
+/* Must the call wait before it is answered? Then it is kept (API_LATER). Otherwise its answer,
+ * which shows this entry, may be held by the owner. */
 bool read_gate_holds(struct read_gate *g, struct api_call *call, uint64_t index, struct now now);
 
 /* Has anybody asked whether it is fresh since the last look? Core. */

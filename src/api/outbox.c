@@ -42,6 +42,19 @@ bool outbox_take_reply(struct outbox *o, size_t from, const struct api_call *cal
     return false;
 }
 
+void outbox_take_replies(struct outbox *o, bool (*take)(void *self, struct api_call *call),
+                         void *self)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        const struct effect *e = &o->list[i];
+        if (e->kind != EFFECT_REPLY || !take(self, e->u.reply.call)) {
+            o->list[kept++] = *e;
+        }
+    }
+    o->count = kept;
+}
+
 void outbox_push(struct outbox *o, const char *type, struct body *take_body, uint64_t *take_conns,
                  size_t count)
 {

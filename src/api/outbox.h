@@ -99,6 +99,10 @@ void outbox_reply(struct outbox *o, struct api_call *take_call);
 /* Take back the reply of call that was emitted at index from or later. False: there is none. */
 bool outbox_take_reply(struct outbox *o, size_t from, const struct api_call *call);
 
+/* Take back each reply that take says; then the call is taken's. */
+void outbox_take_replies(struct outbox *o, bool (*take)(void *self, struct api_call *call),
+                         void *self);
+
 /* Send body to each of count connections; takes the body and the array (mem_alloc'ed). */
 void outbox_push(struct outbox *o, const char *type, struct body *take_body, uint64_t *take_conns,
                  size_t count);

@@ -41,51 +41,59 @@ static bool is_hopeless(const struct peering *p, struct now now)
            now.mono_ms - p->leaderless_since_ms > PEERING_LEADERLESS_READ_MS;
 }
 
-static void add_read(struct peering_lease *l, struct held_read r)
+static void add_read(struct peering_lease *l, struct api_call *take_call, struct now now)
 {
     if (l->reads_count == l->reads_cap) {
         l->reads_cap = l->reads_cap ? 2 * l->reads_cap : HELD_CAP_FIRST;
-        l->reads = mem_realloc(l->reads, l->reads_cap, sizeof(*l->reads));
-    }
-    l->reads[l->reads_count++] = r;
-}
-
-static bool keep_read(void *self, struct api_call *take_call, uint64_t index, struct now now)
-{
-    struct peering *p = self;
-    struct peering_lease *l = &p->lease;
-    if (is_hopeless(p, now) || l->reads_count >= PEERING_READS_MAX) {
-        l->reads_degraded++;
-        return false;
+        l->reads = mem_realloc(l->reads, l->reads_cap, sizeof(struct api_call *));
     }
     if (take_call->gate_until_ms == 0) {
         take_call->gate_until_ms = now.mono_ms + PEERING_READ_WAIT_MS;
         l->reads_held++;
     }
-    add_read(l, (struct held_read){take_call, index});
+    l->reads_behind += take_call->gate_index == 0;
+    l->reads[l->reads_count++] = take_call;
+}
+
+/* Whether one more may wait; if not it is counted. */
+static bool may_wait(struct peering *p, struct now now)
+{
+    bool may = !is_hopeless(p, now) && p->lease.reads_count < PEERING_READS_MAX;
+    p->lease.reads_degraded += !may;
+    return may;
+}
+
+static bool keep_read(void *self, struct api_call *take_call, struct now now)
+{
+    struct peering *p = self;
+    if (!may_wait(p, now)) {
+        return false;
+    }
+    add_read(&p->lease, take_call, now);
     return true;
 }
 
 /* Whether it goes now; with what is here when it has waited enough. */
-static bool is_due(struct peering *p, const struct held_read *r, struct now now)
+static bool is_due(struct peering *p, struct api_call *call, struct now now)
 {
     struct peering_lease *l = &p->lease;
-    if (is_fresh(l, now) && read_gate_is_safe(&l->gate, r->index)) {
+    bool is_answered = call->gate_index > 0;
+    if (is_answered ? read_gate_is_safe(&l->gate, call->gate_index) : is_fresh(l, now)) {
         return true;
     }
-    if (now.mono_ms < r->call->gate_until_ms && !is_hopeless(p, now)) {
+    if (now.mono_ms < call->gate_until_ms && !is_hopeless(p, now)) {
         return false;
     }
-    r->call->is_as_it_is = true;
+    call->is_as_it_is = true;
     l->reads_degraded++;
     return true;
 }
 
-/* They are admitted again; one whose config has changed meanwhile may be held again. */
+/* Answers go; what has none is admitted again. */
 static void release_reads(struct peering *p, struct now now)
 {
     struct peering_lease *l = &p->lease;
-    struct held_read *list = l->reads;
+    struct api_call **list = l->reads;
     size_t list_count = l->reads_count;
     if (list_count == 0) {
         return;
@@ -93,14 +101,46 @@ static void release_reads(struct peering *p, struct now now)
     l->reads = NULL;
     l->reads_cap = 0;
     l->reads_count = 0;
+    l->reads_behind = 0;
     for (size_t i = 0; i < list_count; i++) {
-        if (is_due(p, &list[i], now)) {
-            dispatch_call(list[i].call, now, &p->core->out);
+        struct api_call *call = list[i];
+        if (!is_due(p, call, now)) {
+            add_read(l, call, now);
+        } else if (call->gate_index > 0) {
+            call->gate_index = 0;
+            outbox_reply(&p->core->out, call);
         } else {
-            add_read(l, list[i]);
+            dispatch_call(call, now, &p->core->out);
         }
     }
     mem_free(list);
+}
+
+struct holding {
+    struct peering *p;
+    struct now now;
+};
+
+static bool take_unsafe(void *self, struct api_call *call)
+{
+    struct holding *h = self;
+    struct peering_lease *l = &h->p->lease;
+    if (call->gate_index == 0 || read_gate_is_safe(&l->gate, call->gate_index) ||
+        !may_wait(h->p, h->now)) {
+        return false;
+    }
+    add_read(l, call, h->now);
+    return true;
+}
+
+/* Answers of this turn that show what is not safe yet stay here. */
+static void hold_answers(struct peering *p, struct now now)
+{
+    struct holding h = {p, now};
+    if (p->lease.gate.marked > 0) {
+        p->lease.gate.marked = 0;
+        outbox_take_replies(&p->core->out, take_unsafe, &h);
+    }
 }
 
 /* ---------------------------------------------------------------- writes */
@@ -180,7 +220,11 @@ void peering_lease_close(struct peering *p)
     release_writes(p, NEVER, (struct now){0});
     (void)fail_set(&why, E_CLOSED, "the server is stopping");
     for (size_t i = 0; i < l->reads_count; i++) {
-        dispatch_fail(l->reads[i].call, &why, &p->core->out);
+        if (l->reads[i]->gate_index > 0) {
+            outbox_reply(&p->core->out, l->reads[i]);
+        } else {
+            dispatch_fail(l->reads[i], &why, &p->core->out);
+        }
     }
     mem_free(l->writes);
     mem_free(l->reads);
@@ -224,12 +268,13 @@ void peering_release(struct peering *p, struct now now)
 {
     struct peering_lease *l = &p->lease;
     struct lease_log log = log_of(p);
-    bool waits = l->reads_count > 0 && !is_fresh(l, now);
+    bool waits = l->reads_behind > 0 && !is_fresh(l, now);
     lease_on_reads(&l->lease, read_gate_look(&l->gate), waits, now);
     lease_turn(&l->lease, &log, now, &ops, p);
     read_gate_set(&l->gate, lease_until(&l->lease), lease_safe(&l->lease));
     release_writes(p, lease_safe(&l->lease), now);
     release_reads(p, now);
+    hold_answers(p, now);
 }
 
 uint64_t peering_lease_deadline(const struct peering *p)
@@ -244,7 +289,7 @@ uint64_t peering_lease_deadline(const struct peering *p)
         at = hopeless_ms < at ? hopeless_ms : at;
     }
     for (size_t i = 0; i < l->reads_count; i++) {
-        at = l->reads[i].call->gate_until_ms < at ? l->reads[i].call->gate_until_ms : at;
+        at = l->reads[i]->gate_until_ms < at ? l->reads[i]->gate_until_ms : at;
     }
     return at;
 }

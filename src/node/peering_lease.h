@@ -39,20 +39,15 @@ struct held_write {
     uint64_t until_ms;
 };
 
-/* A read that waits; until when stands in the call. */
-struct held_read {
-    struct api_call *call;
-    uint64_t index;
-};
-
 /* Embedded in struct peering. */
 struct peering_lease {
     struct lease lease;
     struct read_gate gate;
     struct held_write *writes; /* a ring, oldest first */
     size_t writes_cap, writes_first, writes_count;
-    struct held_read *reads;
+    struct api_call **reads; /* that wait; until when, and for which entry, stands in them */
     size_t reads_cap, reads_count;
+    size_t reads_behind; /* of these: not answered, they wait for a lease */
     uint64_t reads_held, reads_degraded, writes_late;
     bool is_local; /* reads do not ask */
 };

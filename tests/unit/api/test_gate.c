@@ -12,11 +12,10 @@
 static unsigned asked;
 static bool is_kept;
 
-static bool keep(void *self, struct api_call *take_call, uint64_t index, struct now now)
+static bool keep(void *self, struct api_call *take_call, struct now now)
 {
     (void)self;
     (void)take_call;
-    (void)index;
     (void)now;
     asked++;
     return is_kept;
@@ -77,14 +76,31 @@ static void test_holds__asks_the_owner_only_when_it_must(void **state)
     read_gate_set(&g, 1000, 7);
     assert_false(read_gate_holds(&g, &call, 7, at(999)));
     assert_int_equal(asked, 0);
-    assert_true(read_gate_holds(&g, &call, 8, at(999)));
+    assert_int_equal(g.marked, 0);
     assert_true(read_gate_holds(&g, &call, 7, at(1000)));
-    assert_int_equal(asked, 2);
+    assert_int_equal(asked, 1);
     is_kept = false; /* there is no place, or no hope */
     assert_false(read_gate_holds(&g, &call, 7, at(1000)));
     call.is_as_it_is = true;
     assert_false(read_gate_holds(&g, &call, 8, at(1000)));
-    assert_int_equal(asked, 3);
+    assert_int_equal(asked, 2);
+    assert_int_equal(g.marked, 0);
+}
+
+static void test_holds__not_safe__the_answer_waits_and_not_the_call(void **state)
+{
+    (void)state;
+    struct read_gate g = {.keep = keep};
+    struct api_call call = {0};
+    asked = 0;
+    read_gate_set(&g, 1000, 7);
+    assert_false(read_gate_holds(&g, &call, 8, at(999)));
+    assert_int_equal(call.gate_index, 8);
+    assert_int_equal(g.marked, 1);
+    read_gate_set(&g, 1000, 8);
+    assert_false(read_gate_holds(&g, &call, 8, at(999)));
+    assert_int_equal(call.gate_index, 0);
+    assert_int_equal(asked, 0);
 }
 
 int main(void)
@@ -95,6 +111,7 @@ int main(void)
         cmocka_unit_test(test_gate__new__lets_nothing_pass),
         cmocka_unit_test(test_gate__is_fresh_until_and_safe_up_to),
         cmocka_unit_test(test_look__says_whether_anybody_read_since),
+        cmocka_unit_test(test_holds__not_safe__the_answer_waits_and_not_the_call),
         cmocka_unit_test(test_holds__asks_the_owner_only_when_it_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,29 @@ static void test_outbox_trace__longer_than_a_line__is_cut(void **state)
     outbox_close(&o);
 }
 
+static bool is_first(void *self, struct api_call *call)
+{
+    return call == self;
+}
+
+static void test_outbox_take_replies__takes_those_that_are_wanted(void **state)
+{
+    (void)state;
+    struct outbox o = {0};
+    struct api_call a = {0};
+    struct api_call b = {0};
+    outbox_reply(&o, &b);
+    outbox_trace(&o, "s", "between");
+    outbox_reply(&o, &a);
+    outbox_reply(&o, &b);
+    outbox_take_replies(&o, is_first, &a);
+    assert_int_equal(o.count, 3);
+    assert_ptr_equal(o.list[0].u.reply.call, &b);
+    assert_int_equal(o.list[1].kind, EFFECT_TRACE);
+    assert_ptr_equal(o.list[2].u.reply.call, &b);
+    outbox_close(&o);
+}
+
 static void test_outbox_accept__without_an_ack__has_an_empty_body(void **state)
 {
     (void)state;
@@ -143,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_outbox__grows_and_keeps_its_memory),
         cmocka_unit_test(test_outbox_trace__longer_than_a_line__is_cut),
         cmocka_unit_test(test_outbox_take_reply__takes_that_one_and_keeps_the_others),
+        cmocka_unit_test(test_outbox_take_replies__takes_those_that_are_wanted),
         cmocka_unit_test(test_outbox_accept__without_an_ack__has_an_empty_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,50 @@ static void test_read__through_any_node_right_after_a_publish__is_never_old(void
     close_all();
 }
 
+struct writer {
+    struct disk *d;
+    atomic_bool is_over;
+};
+
+static void *write_all_the_time(void *arg)
+{
+    struct writer *w = arg;
+    thread_become(THREAD_MAIN, "writer");
+    for (unsigned n = 0; !atomic_load(&w->is_over); n++) {
+        char content[16];
+        snprintf(content, sizeof(content), "v%u", n);
+        assert_int_equal(disk_publish(w->d, "a", content), 0);
+    }
+    return NULL;
+}
+
+static void test_read__of_a_config_that_changes_all_the_time__is_answered(void **state)
+{
+    (void)state;
+    set_up();
+    begin_all();
+    write_through(&disks[0], "a");
+    for (unsigned i = 0; i < NODES; i++) {
+        await_lease(&disks[i], "a");
+    }
+    pthread_t threads[2];
+    struct writer writers[2] = {{.d = &disks[0]}, {.d = &disks[1]}};
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, write_all_the_time, &writers[i]), 0);
+    }
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        assert_int_equal(get(&disks[i % NODES], "a").err, 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        atomic_store(&writers[i].is_over, true);
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_int_equal(degraded(&disks[i]), 0);
+    }
+    close_all();
+}
+
 static void test_read__after_the_leader_is_gone__is_never_old(void **state)
 {
     (void)state;
@@ -233,6 +277,7 @@ int main(void)
     thread_become(THREAD_MAIN, "test");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read__through_any_node_right_after_a_publish__is_never_old),
+        cmocka_unit_test(test_read__of_a_config_that_changes_all_the_time__is_answered),
         cmocka_unit_test(test_read__after_the_leader_is_gone__is_never_old),
         cmocka_unit_test(test_read__of_a_node_cut_off__is_answered_and_counted),
         cmocka_unit_test(test_read__when_it_is_local__asks_for_no_lease),
