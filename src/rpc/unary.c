@@ -413,6 +413,9 @@ static void begin(struct unary *u)
     api->reply.fail.text[0] = '\0';
     api->reply.http_status = 0;
     api->reply.content_type = NULL;
+    api->gate_until_ms = 0;
+    api->gate_index = 0;
+    api->is_as_it_is = false;
     api->started_ns = clock_mono_ns();
     u->in_core = false;
     u->type = NULL;
