@@ -115,6 +115,8 @@ static const struct option_row rows[] = {
     {"--instances", "N", FIELD(instances), 1, 1000000, KIND_UINT,
      BIT(CMD_QUERY) | BIT(CMD_HTTP_BEAT) | BIT(CMD_BULK),
      "instances (bulk 10000, http-beat 1000); query: of each service (10)"},
+    {"--publish-port", "N", FIELD(publish_port), 1, 65535, KIND_UINT, BIT(CMD_SUBSCRIBE),
+     "gRPC port of another node, which the publisher uses (the same node)"},
     {"--subscribers", "N", FIELD(subscribers), 1, 100000, KIND_UINT, BIT(CMD_SUBSCRIBE),
      "subscribing connections (1)"},
     {"--interval-ms", "N", FIELD(interval_ms), 0, 60000, KIND_UINT, PUSHES,

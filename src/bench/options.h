@@ -49,8 +49,9 @@ struct options {
     bool help;
     unsigned services;
     unsigned instances;
-    unsigned subscribers; /* listeners too */
-    unsigned configs;     /* 0: one for each request under way */
+    unsigned subscribers;  /* listeners too */
+    unsigned publish_port; /* gRPC port of the publisher's node; 0: the same as everybody's */
+    unsigned configs;      /* 0: one for each request under way */
     unsigned content_bytes;
     unsigned count; /* end after so many requests; 0: by time */
     unsigned interval_ms;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bench/fleet.h"
+#include "bench/net.h"
 #include "bench/procstat.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -200,12 +201,12 @@ static int measure(struct watch *w, struct fail *fail)
     return err ? err : meter_err;
 }
 
-int scenario_subscribe(struct scenario *s, struct fail *fail)
+static int watch_pushes(struct scenario *s, const struct addrinfo *publish_to, struct fail *fail)
 {
     struct watch *w = mem_zalloc(1, sizeof(*w));
     w->scenario = s;
     s->report.unit = "pushes";
-    fleet_init(&w->publisher, s->poller, s->address, false);
+    fleet_init(&w->publisher, s->poller, publish_to, false);
     fleet_init(&w->subscribers, s->poller, s->address, false);
     w->subscribers.self = w;
     w->subscribers.on_push = on_push;
@@ -219,5 +220,21 @@ int scenario_subscribe(struct scenario *s, struct fail *fail)
     h2call_close(&w->call);
     mem_free(w->pushed_ns);
     mem_free(w);
+    return err;
+}
+
+int scenario_subscribe(struct scenario *s, struct fail *fail)
+{
+    const struct options *o = s->options;
+    if (o->publish_port == 0) {
+        return watch_pushes(s, s->address, fail);
+    }
+    struct addrinfo *other = NULL;
+    int err = net_resolve(o->host, o->publish_port, &other, fail);
+    if (err) {
+        return err;
+    }
+    err = watch_pushes(s, other, fail);
+    freeaddrinfo(other);
     return err;
 }

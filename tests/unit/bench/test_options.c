@@ -83,6 +83,9 @@ static void test_every_option_is_taken(void **state)
     assert_int_equal(PARSE(&o, &fail, "subscribe", "--subscribers", "9", "--interval-ms", "0"), 0);
     assert_int_equal(o.subscribers, 9);
     assert_int_equal(o.interval_ms, 0);
+    assert_int_equal(o.publish_port, 0);
+    assert_int_equal(PARSE(&o, &fail, "subscribe", "--publish-port", "9850"), 0);
+    assert_int_equal(o.publish_port, 9850);
     assert_int_equal(PARSE(&o, &fail, "http-beat", "--instances", "3", "--services", "2"), 0);
     assert_int_equal(o.instances, 3);
     assert_int_equal(PARSE(&o, &fail, "config-publish", "--configs", "7", "--content-bytes", "5120",
@@ -124,6 +127,7 @@ static void test_refusals__say_what_was_expected_and_found(void **state)
                    "--connections");
     assert_refused(PARSE(&o, &fail, "query", "--subscribers", "5"), &fail,
                    "--subscribers has no meaning for \"query\"");
+    assert_refused(PARSE(&o, &fail, "register", "--publish-port", "5"), &fail, "no meaning");
     assert_refused(PARSE(&o, &fail, "http-beat", "--inflight", "5"), &fail, "no meaning");
     assert_refused(PARSE(&o, &fail, "http-get", "--inflight", "5"), &fail, "no meaning");
     assert_refused(PARSE(&o, &fail, "config-get", "--count", "5"), &fail, "no meaning");

@@ -1,5 +1,6 @@
 #include "bench/scenario_subscribe.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,6 +94,19 @@ static void test_subscribe__a_later_revision_counts(void **state)
     assert_true(f->scenario->report.result.completed > 0);
 }
 
+/* The fake publishes and pushes: what goes to another node does not reach it. */
+static void test_subscribe__the_publisher_has_a_node_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    const struct sockaddr_in *fake =
+        (const struct sockaddr_in *)(const void *)f->fake.address->ai_addr;
+    f->options.publish_port = ntohs(fake->sin_port);
+    assert_int_equal(scenario_subscribe(f->scenario, &f->fail), 0);
+    assert_int_equal(f->scenario->report.result.errors, 0);
+    f->options.publish_port = 1; /* nobody is there */
+    assert_int_not_equal(scenario_subscribe(f->scenario, &f->fail), 0);
+}
+
 static void test_subscribe__missed_pushes_are_errors(void **state)
 {
     struct fixture *f = *state;
@@ -119,6 +133,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_subscribe__pushes_of_earlier_states_do_not_count,
                                         setup, fixture_close),
         cmocka_unit_test_setup_teardown(test_subscribe__a_later_revision_counts, setup,
+                                        fixture_close),
+        cmocka_unit_test_setup_teardown(test_subscribe__the_publisher_has_a_node_of_its_own, setup,
                                         fixture_close),
         cmocka_unit_test_setup_teardown(test_subscribe__missed_pushes_are_errors, setup,
                                         fixture_close),
