@@ -84,9 +84,10 @@ class Killer:
             seen += [self.load.probe(n).back_after(begin, WRITES_S) for n in survivors]
         time.sleep(self.random.uniform(*AWAY_S))
         for n in self.random.sample(victims, len(victims)):
+            self.load.lenient(n, True)  # out of touch with the quorum until it follows the leader
             n.start()
         self.cluster.settle(timeout_s=SETTLED_S)
-        for n in survivors:
+        for n in self.cluster.nodes:
             self.load.lenient(n, False)
         for n in self.cluster.nodes:
             wait_for("instances of living clients that the lists of node %d lack, %d s after the kill" % (n.number, INSTANCES_S),

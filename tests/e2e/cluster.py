@@ -89,6 +89,12 @@ def play_scenarios(args, name, report):
 
 
 def play(args, name, report):
+    if not play_once(args, name, report, is_last=False):
+        play_once(args, name, report, is_last=True)
+
+
+def play_once(args, name, report, is_last):
+    """False: it is to be played again."""
     function, in_lab = DISTURBANCES[name]
     t, remark, verdict, begin = Test(args, name, in_lab), "", "passed", time.monotonic()
     try:
@@ -96,12 +102,18 @@ def play(args, name, report):
         remark = function(t)
         t.cluster.stop()
         harness.no_sanitizer_spoke(t.cluster.logs)
+    except cluster_tests.Unsteady as e:
+        remark, verdict = str(e), "failed" if is_last else "again"
     except harness.Failed as e:
         remark, verdict = str(e), "failed"
     except Exception:
         remark, verdict = traceback.format_exc(), "failed"
     finally:
         t.close()
+    if verdict == "again":
+        print("again    cluster     %s: %s" % (name, remark), flush=True)
+        shutil.rmtree(t.home, ignore_errors=True)
+        return False
     report.line(verdict, "cluster", name, time.monotonic() - begin, remark)
     if verdict == "failed":
         with report.lock:
@@ -111,6 +123,7 @@ def play(args, name, report):
         print("  kept: " + t.home, flush=True)
     else:
         shutil.rmtree(t.home, ignore_errors=True)
+    return True
 
 
 def play_in_turn(args, names, report):
