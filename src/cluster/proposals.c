@@ -203,6 +203,7 @@ void proposals_on_leader(struct proposals *p, uint64_t leader, struct now now)
 {
     p->leader = leader;
     p->up_next_ms = 0;
+    p->hold_ms = 0;
     rewind_to_first(p, now);
 }
 
@@ -305,14 +306,36 @@ void proposals_drop(struct proposals *p, struct proposals_item *e, const struct 
     p->ops.reject(p->self, cookie, why);
 }
 
+/* What nobody waits for (any more) is not lost because the log has no room now: an instance whose
+ * client is gone would stay. It goes again a little later, and nothing overtakes it. Whoever waits
+ * for what stands behind it is told at once, unless it is shown: then that may be shown as well. */
+static void hold(struct proposals *p, struct proposals_item *e, uint64_t until_ms,
+                 const struct fail *why)
+{
+    ASSERT(!e->cookie);
+    resend_from(p, e);
+    p->hold_ms = until_ms;
+    struct proposals_item *next = NULL;
+    for (struct proposals_item *behind = p->next; behind; behind = next) {
+        next = behind->next;
+        if (behind->cookie && !e->is_shown) {
+            proposals_drop(p, behind, why);
+        }
+    }
+}
+
 void proposals_on_reject(struct proposals *p, uint64_t seq, const struct fail *why)
 {
     struct proposals_item *e = find(p, seq);
     if (!e) {
         return;
     }
-    if (why->code == E_NOT_LEADER || e->is_shown) {
-        resend_from(p, e); /* to whoever leads next, or when there is room */
+    if (why->code == E_NOT_LEADER) {
+        resend_from(p, e); /* to whoever leads next */
+        return;
+    }
+    if (!e->cookie) {
+        hold(p, e, p->sent_ms + PROPOSALS_HOLD_MS, why);
         return;
     }
     proposals_drop(p, e, why);
@@ -343,8 +366,8 @@ static void propose_here(struct proposals *p, struct now now)
         if (err == E_NOT_LEADER) {
             return; /* proposals_on_leader comes */
         }
-        if (err && e->is_shown) {
-            p->hold_ms = now.mono_ms + PROPOSALS_HOLD_MS;
+        if (err && !e->cookie) {
+            hold(p, e, now.mono_ms + PROPOSALS_HOLD_MS, &why);
             return;
         }
         if (err) {

@@ -9,7 +9,8 @@
  * proposals_set_up is proposed again and again until proposals_on_up.
  * Nobody leads: they wait. What that means for a client is its owner's affair (registrations are
  * shown before they are applied, config writes are refused): proposals_wait_ms tells for how long,
- * proposals_look gives those that wait, in their order.
+ * proposals_look gives those that wait, in their order. This node's log has no room: who waits is
+ * told, and what nobody waits for (no cookie, or shown) stays and goes again.
  *
  * Thread:  core only.
  * Owns:    the bytes. A cookie is handed back exactly once: by proposals_open (applied here),
@@ -39,7 +40,7 @@
 #define PROPOSALS_FLIGHT_BYTES (16u << 20)
 #define PROPOSALS_ENVELOPE 33   /* bytes before the operation */
 #define PROPOSALS_RETRY_MS 1000 /* a leader that does not answer is sent everything again */
-#define PROPOSALS_HOLD_MS 100   /* what is shown is offered to a full log again */
+#define PROPOSALS_HOLD_MS 100   /* what nobody waits for is offered to a full log again */
 
 struct proposals_ops {
     /* Put an envelope into this node's log (which leads). What consensus_propose says. */
@@ -112,7 +113,7 @@ MUST_USE int proposals_open(struct proposals *p, struct owners *owners, struct s
 void proposals_on_up(struct proposals *p, struct now now);
 
 /* The log refused an envelope of this node after it took it (leadership lost, full): it goes again,
- * or, when the reason is the disk and it is not shown, its client is told. */
+ * or, when the reason is the disk and somebody waits for it, its client is told. */
 void proposals_on_reject(struct proposals *p, uint64_t seq, const struct fail *why);
 
 /* Nobody leads for too long: what waits is rejected with why. What is shown stays, and so does what

@@ -325,6 +325,72 @@ static void test_reject__by_the_log_later__the_rest_goes_on(void **state)
     mem_free(w);
 }
 
+/* An operation that nobody waits for. */
+static void give_silent(struct node *n)
+{
+    struct fail fail = {0};
+    unsigned number = n->given++;
+    n->told[number] = 'n'; /* apply finds no cookie with it */
+    assert_int_equal(proposals_add(n->p, 9, span_of((const char *)&number, sizeof(number)), NULL,
+                                   n->world->now, &fail),
+                     0);
+}
+
+static void test_refused__nobody_waits__goes_again_before_the_rest(void **state)
+{
+    (void)state;
+    struct world *w = mem_alloc(sizeof(*w));
+    begin(w, 1);
+    struct node *n = &w->nodes[0];
+    lead(w, 1);
+    give_silent(n);
+    give(n);
+    w->refuse = 100;
+    proposals_turn(n->p, w->now);
+    assert_int_equal(n->told[1], 'n'); /* at once */
+    assert_int_equal(proposals_count(n->p), 1);
+    assert_int_equal(proposals_deadline(n->p), w->now.mono_ms + PROPOSALS_HOLD_MS);
+    w->refuse = 0;
+    give(n);
+    proposals_turn(n->p, w->now);
+    assert_int_equal(w->log_len, 2);
+    w->committed = 2;
+    apply(n);
+    assert_int_equal(n->order, 3);
+    assert_int_equal(n->told[2], 'y');
+    assert_int_equal(proposals_count(n->p), 0);
+    assert_int_equal(proposals_deadline(n->p), UINT64_MAX);
+    end(w);
+    mem_free(w);
+}
+
+static void test_reject__nobody_waits__goes_again(void **state)
+{
+    (void)state;
+    struct world *w = mem_alloc(sizeof(*w));
+    struct fail full = {.code = E_FULL, .text = "no room"};
+    begin(w, 1);
+    struct node *n = &w->nodes[0];
+    lead(w, 1);
+    give_silent(n);
+    give(n);
+    proposals_turn(n->p, w->now);
+    assert_int_equal(w->log_len, 2);
+    proposals_on_reject(n->p, 1, &full); /* after the log took it */
+    assert_int_equal(n->told[1], 'n');
+    buf_unref(w->log[0]);
+    buf_unref(w->log[1]);
+    w->log_len = 0;
+    w->now.mono_ms += PROPOSALS_HOLD_MS;
+    proposals_turn(n->p, w->now);
+    assert_int_equal(w->log_len, 1);
+    w->committed = 1;
+    apply(n);
+    assert_int_equal(n->order, 1);
+    end(w);
+    mem_free(w);
+}
+
 static void test_give_up__other_kinds__are_told_and_the_rest_goes_on(void **state)
 {
     (void)state;
@@ -467,6 +533,8 @@ int main(void)
         cmocka_unit_test(test_random__each_is_applied_once_and_told_once),
         cmocka_unit_test(test_add__beyond_the_limits__is_refused),
         cmocka_unit_test(test_wait__nobody_leads__is_told),
+        cmocka_unit_test(test_refused__nobody_waits__goes_again_before_the_rest),
+        cmocka_unit_test(test_reject__nobody_waits__goes_again),
         cmocka_unit_test(test_reject__by_the_log_later__the_rest_goes_on),
         cmocka_unit_test(test_give_up__other_kinds__are_told_and_the_rest_goes_on),
         cmocka_unit_test(test_receive__malformed__is_bad_and_changes_nothing),
