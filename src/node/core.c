@@ -287,8 +287,7 @@ static int create_loop(struct core *c, const struct core_played *played)
     }
     c->is_played = true;
     c->now = played->now;
-    c->disk = played->disk;
-    c->seed = played->seed;
+    c->played = *played;
     c->loop = loop_create_stepped(&core_loop_ops, c);
     return 0;
 }

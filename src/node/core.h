@@ -30,9 +30,13 @@ struct raft_memory;
 /* Simulation: a core without a thread, that its caller steps (core_begin, core_step), with a log on
  * a played disk. Plain data. */
 struct core_played {
-    struct raft_memory *disk; /* outlives the core; its time is the core's (raft_memory_run) */
-    struct now now;           /* of its beginning */
-    unsigned seed;            /* of the log's time-outs; not 0 */
+    struct raft_memory *disk;  /* outlives the core; its time is the core's (raft_memory_run) */
+    struct now now;            /* of its beginning */
+    unsigned seed;             /* of the log's time-outs; not 0 */
+    unsigned trailing_entries; /* that the log keeps before a snapshot; 0: its default */
+    /* Every operation that is about to be applied, in the log's order. May be NULL. */
+    void (*on_apply)(void *self, uint64_t index, enum consensus_kind kind, struct span op);
+    void *self;
 };
 
 struct core_options {

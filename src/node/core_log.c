@@ -53,6 +53,9 @@ struct committed {
 
 static void commit(struct core *c, const struct committed *m)
 {
+    if (c->played.on_apply) {
+        c->played.on_apply(c->played.self, m->index, m->kind, m->op);
+    }
     if (m->shown) {
         naming_commit_shown(c->naming, m->shown, m->op, m->owner, c->now, &c->out);
         return;

@@ -107,8 +107,9 @@ int core_open_log(struct core *c, struct fail *fail)
         .companion_in = incoming,
         .loop = loop_uv(c->loop),
         .snapshot_entries = c->options.snapshot_entries,
-        .played = c->disk,
-        .seed = c->seed,
+        .trailing_entries = c->played.trailing_entries,
+        .played = c->played.disk,
+        .seed = c->played.seed,
     };
     if (c->peers && !peering_log_options(c->peers, &options)) {
         return 0; /* its members have to find each other first */

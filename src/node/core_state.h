@@ -49,8 +49,7 @@ struct core {
     pthread_t thread;
     bool running;
     bool is_played;
-    struct raft_memory *disk; /* of a played one */
-    unsigned seed;
+    struct core_played played; /* zero: it is not */
 };
 
 /* What the core does with what the log says. */

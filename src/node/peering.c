@@ -180,7 +180,8 @@ static int create_membership(struct peering *p, const struct peering_options *o,
         rand_bytes(seed, sizeof(seed));
     }
     snprintf(name, sizeof(name), "%s/" PINS_NAME, o->dir);
-    p->has_log = p->core->disk ? consensus_played_is_begun(p->core->disk) : has_log(o->dir);
+    p->has_log =
+        p->core->is_played ? consensus_played_is_begun(p->core->played.disk) : has_log(o->dir);
     p->wants_log = p->has_log;
     struct membership_options options = {
         .id = &p->identity.id,
