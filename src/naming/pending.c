@@ -315,7 +315,7 @@ static void show_health(struct showing *sh)
     r->rank = is_list ? under->rank : 0;
     r->healthy = sh->what->healthy;
     r->is_judged = true;
-    for (size_t i = 0; i < r->count; i++) {
+    for (size_t i = 0; is_list && i < r->count; i++) {
         struct instance_data d = instance_as_data(under->list[i]);
         d.healthy = r->healthy;
         r->list[i] = instance_create(&d, s->grouped, sh->what->client);

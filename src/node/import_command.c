@@ -7,6 +7,7 @@
 #define CURL_DISABLE_TYPECHECK /* its macros would take the names of the calls below */
 #include <curl/curl.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "wire/json_in.h"
 
@@ -154,6 +155,7 @@ int import_command(const struct cli *cli, const struct options *options, struct 
     if (err) {
         return err;
     }
+    ASSERT(c.easy_escape);
     char *namespace_id = c.easy_escape(c.handle, cli->namespace_id ? cli->namespace_id : "", 0);
     char *policy = c.easy_escape(c.handle, cli->policy ? cli->policy : "ABORT", 0);
     snprintf(url, sizeof(url),
