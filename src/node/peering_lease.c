@@ -34,11 +34,19 @@ static bool is_fresh(const struct peering_lease *l, struct now now)
     return now.mono_ms < atomic_load_explicit(&l->gate.until_ms, memory_order_relaxed);
 }
 
-/* Nobody has led for so long that a lease is not to be expected while a client waits. */
+/* When nobody has led for so long that a lease is not to be expected while a client waits. */
+static uint64_t hopeless_ms(const struct peering *p)
+{
+    if (p->leaderless_since_ms == 0) {
+        return NEVER;
+    }
+    return p->leaderless_since_ms +
+           (p->has_been_led ? PEERING_LEADERLESS_READ_MS : PEERING_FIRST_LEADER_READ_MS);
+}
+
 static bool is_hopeless(const struct peering *p, struct now now)
 {
-    return p->leaderless_since_ms != 0 &&
-           now.mono_ms - p->leaderless_since_ms > PEERING_LEADERLESS_READ_MS;
+    return now.mono_ms > hopeless_ms(p);
 }
 
 static void add_read(struct peering_lease *l, struct api_call *take_call, struct now now)
@@ -284,9 +292,9 @@ uint64_t peering_lease_deadline(const struct peering *p)
     if (l->writes_count > 0 && l->writes[l->writes_first].until_ms < at) {
         at = l->writes[l->writes_first].until_ms;
     }
-    if (l->reads_count > 0 && p->leaderless_since_ms != 0) {
-        uint64_t hopeless_ms = p->leaderless_since_ms + PEERING_LEADERLESS_READ_MS + 1;
-        at = hopeless_ms < at ? hopeless_ms : at;
+    if (l->reads_count > 0 && hopeless_ms(p) != NEVER) {
+        uint64_t over_ms = hopeless_ms(p) + 1;
+        at = over_ms < at ? over_ms : at;
     }
     for (size_t i = 0; i < l->reads_count; i++) {
         at = l->reads[i]->gate_until_ms < at ? l->reads[i]->gate_until_ms : at;

@@ -10,7 +10,8 @@
  * A read that meets no lease, or a version that is not safe yet, waits at most READ_WAIT_MS, which
  * is within the patience of clients. Then, or at once when nobody has led for LEADERLESS_READ_MS,
  * which is longer than elections take, it is answered with what is here, and counted: below a
- * quorum reads go on.
+ * quorum reads go on. A node that has just started takes longer to hear of a leader than one that
+ * has lost its: FIRST_LEADER_READ_MS.
  *
  * Thread:  core.
  * Owns:    the calls that wait.
@@ -28,6 +29,7 @@
 #define PEERING_READS_MAX 16384
 #define PEERING_READ_WAIT_MS 2500
 #define PEERING_LEADERLESS_READ_MS 1500
+#define PEERING_FIRST_LEADER_READ_MS 5000
 
 struct peering;
 struct peering_options;

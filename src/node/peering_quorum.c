@@ -14,6 +14,7 @@
 void peering_quorum_set(struct peering *p, bool is_led, struct now now)
 {
     if (is_led) {
+        p->has_been_led = true;
         p->leaderless_since_ms = 0;
         p->has_given_up = false;
     } else if (p->leaderless_since_ms == 0) {

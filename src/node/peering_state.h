@@ -74,6 +74,7 @@ struct peering {
     struct peering_lease lease;
     uint64_t leader;
     uint64_t leaderless_since_ms; /* 0: somebody leads */
+    bool has_been_led;            /* in this life */
     uint64_t replayed_ms;         /* peering_serves_alone; 0: not yet */
     bool is_started;
     bool no_second_port;

@@ -203,6 +203,31 @@ static void test_read__of_a_node_cut_off__is_answered_and_counted(void **state)
     close_all();
 }
 
+/* A node that starts needs longer to hear of a leader than one that lost its: what its disk has may
+ * be old, and the others are perhaps a moment away. */
+static void test_read__of_a_node_that_just_started__waits_for_a_leader(void **state)
+{
+    (void)state;
+    struct fail fail = {0};
+    set_up();
+    begin_all();
+    write_through(&disks[0], "a");
+    expect(&disks[1], 1, 0);
+    for (unsigned i = 0; i < NODES; i++) {
+        disk_stop(&disks[i]);
+    }
+    uint64_t begun_ms = clock_mono_ms();
+    assert_int_equal(disk_begin(&disks[1], &fail), 0);
+    disk_await(&disks[1]);
+    uint64_t asked_ms = clock_mono_ms();
+    expect_content(&disks[1], "a", "content");
+    uint64_t answered_ms = clock_mono_ms();
+    assert_true(answered_ms - asked_ms >= PEERING_READ_WAIT_MS ||
+                answered_ms - begun_ms > PEERING_FIRST_LEADER_READ_MS);
+    assert_int_equal(degraded(&disks[1]), 1);
+    close_all();
+}
+
 static void test_read__when_it_is_local__asks_for_no_lease(void **state)
 {
     (void)state;
@@ -280,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_read__of_a_config_that_changes_all_the_time__is_answered),
         cmocka_unit_test(test_read__after_the_leader_is_gone__is_never_old),
         cmocka_unit_test(test_read__of_a_node_cut_off__is_answered_and_counted),
+        cmocka_unit_test(test_read__of_a_node_that_just_started__waits_for_a_leader),
         cmocka_unit_test(test_read__when_it_is_local__asks_for_no_lease),
         cmocka_unit_test(test_read__that_waits_when_the_node_stops__is_answered),
         cmocka_unit_test(test_writes__more_held_than_may_be__are_refused_before_they_are_proposed),
