@@ -16,6 +16,12 @@ uint64_t clock_mono_ns(void);
 /* Milliseconds since 1970 UTC: for what people and clients read. */
 int64_t clock_wall_ms(void);
 
+/* The earlier of two times of one clock; UINT64_MAX: never. For deadlines of several parts. */
+static inline uint64_t clock_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* An instant of both clocks: what the core is handed with each command. Plain data. */
 struct now {
     uint64_t mono_ms;

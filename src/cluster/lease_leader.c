@@ -384,11 +384,6 @@ uint64_t lease_leader_safe(const struct lease_leader *l, const struct lease_log 
     return safe;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t lease_leader_deadline(const struct lease_leader *l, bool is_waiting)
 {
     if (!l->leads || !l->is_ready) {
@@ -397,8 +392,8 @@ uint64_t lease_leader_deadline(const struct lease_leader *l, bool is_waiting)
     uint64_t at = l->again_ms;
     for (size_t i = 0; is_waiting && i < l->peer_count; i++) {
         const struct lease_peer *p = &l->peers[i];
-        at = p->is_unknown ? earlier(at, l->earlier_until_ms) : at;
-        at = p->holds_until_ms > 0 ? earlier(at, p->holds_until_ms) : at;
+        at = p->is_unknown ? clock_earlier(at, l->earlier_until_ms) : at;
+        at = p->holds_until_ms > 0 ? clock_earlier(at, p->holds_until_ms) : at;
     }
     return at;
 }

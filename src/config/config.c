@@ -4,6 +4,7 @@
 
 #include "api/dispatch.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "config/apply.h"
@@ -322,18 +323,13 @@ void config_turn(struct config *c, struct now now, struct outbox *out)
     c->cache_more = cache_trim(c, now);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t config_deadline(const struct config *c)
 {
     if (c->cache_more || c->loads_ended || c->clones_ended || c->removals_ended) {
         return 0;
     }
-    uint64_t at = earlier(listen_deadline(c), poll_deadline(c));
-    return c->options.history_days > 0 ? earlier(at, c->trim_next_ms) : at;
+    uint64_t at = clock_earlier(listen_deadline(c), poll_deadline(c));
+    return c->options.history_days > 0 ? clock_earlier(at, c->trim_next_ms) : at;
 }
 
 void config_stop(struct config *c, struct now now, struct outbox *out)

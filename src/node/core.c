@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "api/dispatch.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -181,11 +182,6 @@ static bool settle(struct core *c, bool is_due)
     return true;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The log has handed out all that earlier lives of this node committed: serve. */
 static void become_ready(struct core *c)
 {
@@ -215,19 +211,19 @@ static bool may_serve(struct core *c)
 
 static uint64_t next_turn(const struct core *c)
 {
-    uint64_t at = earlier(naming_deadline(c->naming), conn_deadline(c->conns));
-    at = earlier(at, leaving_deadline(c));
-    at = earlier(at, earlier(orders_deadline(c), queries_deadline(c)));
-    at = earlier(at, loader_deadline(c));
+    uint64_t at = clock_earlier(naming_deadline(c->naming), conn_deadline(c->conns));
+    at = clock_earlier(at, leaving_deadline(c));
+    at = clock_earlier(at, clock_earlier(orders_deadline(c), queries_deadline(c)));
+    at = clock_earlier(at, loader_deadline(c));
     if (c->log) {
-        at = earlier(at, consensus_deadline(c->log));
+        at = clock_earlier(at, consensus_deadline(c->log));
     }
     if (c->peers) {
-        at = earlier(at, peering_deadline(c->peers));
+        at = clock_earlier(at, peering_deadline(c->peers));
     }
     if (c->tables) {
-        at = earlier(at, config_deadline(c->config));
-        at = earlier(at, table_writer_deadline(tables_writer(c->tables)));
+        at = clock_earlier(at, config_deadline(c->config));
+        at = clock_earlier(at, table_writer_deadline(tables_writer(c->tables)));
     }
     return at;
 }

@@ -5,6 +5,7 @@
 
 #include "api/call.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -379,21 +380,17 @@ bool peering_turn(struct peering *p, struct now now)
     return p->wants_log && !p->core->log;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t peering_deadline(const struct peering *p)
 {
-    uint64_t at = earlier(membership_deadline(p->membership), proposals_deadline(p->proposals));
+    uint64_t at =
+        clock_earlier(membership_deadline(p->membership), proposals_deadline(p->proposals));
     if (p->leaderless_since_ms != 0 && !p->has_given_up && proposals_count(p->proposals) > 0) {
-        at = earlier(at, p->leaderless_since_ms + PEERING_LEADERLESS_MS + 1);
+        at = clock_earlier(at, p->leaderless_since_ms + PEERING_LEADERLESS_MS + 1);
     }
-    at = earlier(at, peering_pending_deadline(p, p->core->now));
-    at = earlier(at, peering_digest_deadline(p));
-    at = earlier(at, peering_lease_deadline(p));
-    return earlier(at, watch_deadline(&p->watch));
+    at = clock_earlier(at, peering_pending_deadline(p, p->core->now));
+    at = clock_earlier(at, peering_digest_deadline(p));
+    at = clock_earlier(at, peering_lease_deadline(p));
+    return clock_earlier(at, watch_deadline(&p->watch));
 }
 
 /* ---------------------------------------------------------------- mail */

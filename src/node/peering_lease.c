@@ -294,7 +294,7 @@ uint64_t peering_lease_deadline(const struct peering *p)
     }
     if (l->reads_count > 0 && hopeless_ms(p) != NEVER) {
         uint64_t over_ms = hopeless_ms(p) + 1;
-        at = over_ms < at ? over_ms : at;
+        at = clock_earlier(at, over_ms);
     }
     for (size_t i = 0; i < l->reads_count; i++) {
         at = l->reads[i]->gate_until_ms < at ? l->reads[i]->gate_until_ms : at;

@@ -1,6 +1,7 @@
 #include "node/peering_pending.h"
 
 #include "api/call.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "naming/naming.h"
 #include "node/peering_state.h"
@@ -149,11 +150,6 @@ void peering_pending_turn(struct peering *p, struct now now)
     end_degraded(p, now);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t peering_pending_deadline(const struct peering *p, struct now now)
 {
     struct proposals_waiting w = {0};
@@ -168,7 +164,7 @@ uint64_t peering_pending_deadline(const struct peering *p, struct now now)
         (p->pending.policy == PEERING_STRICT ? PEERING_LEADERLESS_MS : PEERING_PENDING_WAIT_MS) + 1;
     uint64_t at = w.since_ms + wait_ms;
     if (p->leaderless_since_ms != 0) {
-        at = earlier(at, p->leaderless_since_ms + wait_ms);
+        at = clock_earlier(at, p->leaderless_since_ms + wait_ms);
     }
     return at;
 }

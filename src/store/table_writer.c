@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -424,28 +425,24 @@ void table_writer_turn(struct table_writer *t, struct now now)
     expire_reads(t);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t table_writer_deadline(const struct table_writer *t)
 {
     uint64_t at_ms = NEVER;
     for (const struct read_wait *r = t->reads; r; r = r->next) {
-        at_ms = earlier(at_ms, read_deadline(r));
+        at_ms = clock_earlier(at_ms, read_deadline(r));
     }
     switch (t->state) {
     case WRITER_FAILED:
         return 0;
     case WRITER_PAUSED:
-        return earlier(at_ms, t->retry_ms);
+        return clock_earlier(at_ms, t->retry_ms);
     case WRITER_IDLE:
         if (t->ended_writes.head) {
             return 0;
         }
         if (t->ended > t->written) {
-            at_ms = earlier(at_ms, t->lazy_ms ? t->lazy_ms : t->now_ms + TABLE_WRITER_LAZY_MS);
+            at_ms =
+                clock_earlier(at_ms, t->lazy_ms ? t->lazy_ms : t->now_ms + TABLE_WRITER_LAZY_MS);
         }
         return at_ms;
     case WRITER_OUT:
