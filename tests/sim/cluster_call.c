@@ -33,6 +33,7 @@ struct call {
     result_fn fn;
     void *arg;
     struct buf *text;
+    bool is_degraded;
     int err;
 };
 
@@ -56,7 +57,7 @@ static void tell(struct call *c, int err, const char *text)
         return;
     }
     c->is_over = true;
-    struct result r = {err, text, c->boot};
+    struct result r = {err, text, c->boot, c->is_degraded};
     c->fn(c->w, c->arg, c->number, &r);
 }
 
@@ -92,6 +93,7 @@ static void deliver(struct api_call *api)
     struct call *c = CONTAINER_OF(api, struct call, api);
     const struct node *n = &c->w->nodes[c->place];
     int err = api->reply.fail.code;
+    c->is_degraded = n->core && check_is_degraded(n);
     if (!n->core || n->boot != c->boot) {
         err = E_CLOSED; /* the process is gone, and with it the connection */
     } else if (err) {

@@ -52,8 +52,14 @@ static void check_state(struct node *n)
     }
 }
 
+bool check_is_degraded(const struct node *n)
+{
+    return core_peering(n->core)->lease.reads_degraded != n->degraded;
+}
+
 void check_turn(struct node *n)
 {
+    n->degraded = core_peering(n->core)->lease.reads_degraded;
     struct consensus_state s = core_log_state(n->core);
     check_leader(n, &s);
     check_state(n);
@@ -232,22 +238,47 @@ static void check_write(struct world *w, struct config_op_seen *op)
     }
 }
 
-/* Whoever began after another had ended stands later. Removals have no value that is theirs, so
- * they are judged by what the log says at the end only. */
+/* The key was not there: may that be after the write of this order? */
+static bool is_removed_after(const struct world *w, unsigned key, uint64_t order)
+{
+    const struct key_history *h = &w->keys_seen[key];
+    for (size_t i = order; i < h->count; i++) {
+        if (h->values[i] == 0) {
+            return true;
+        }
+    }
+    return order == 0;
+}
+
+/* A read that began when a was known: it shows a, or what stands behind it. Through nodes with a
+ * lease that holds whoever knew it; else of one life of one node only. */
+static void check_read(struct world *w, const struct config_op_seen *a,
+                       const struct config_op_seen *b)
+{
+    bool is_same_life = a->boot == b->boot && !a->is_write;
+    bool is_strict = !a->is_degraded && !b->is_degraded;
+    bool is_old = b->value != 0 ? b->order < a->order : !is_removed_after(w, b->key, a->order);
+    if (is_old && (is_strict || is_same_life)) {
+        world_fail(w, "d%u: v%llu was known at %llu ms, and at %llu ms node %u answered v%llu",
+                   b->key, (unsigned long long)a->value, (unsigned long long)a->end_ms,
+                   (unsigned long long)b->begin_ms, b->node, (unsigned long long)b->value);
+    }
+}
+
+/* Whoever began after another had ended stands later. Every value is written once; a removal has
+ * none, so it is only known by what reads say. */
 static void check_pair(struct world *w, const struct config_op_seen *a,
                        const struct config_op_seen *b)
 {
-    if (a->key != b->key || a->order == 0 || b->order == 0 || a->end_ms >= b->begin_ms) {
+    if (a->key != b->key || a->order == 0 || !a->is_done || !b->is_done ||
+        a->end_ms >= b->begin_ms) {
         return;
     }
-    if (b->is_write && b->order <= a->order) {
+    if (!b->is_write) {
+        check_read(w, a, b);
+    } else if (b->order != 0 && b->order <= a->order) {
         world_fail(w, "d%u: v%llu began after v%llu was known and stands before it", b->key,
                    (unsigned long long)b->value, (unsigned long long)a->value);
-    }
-    bool is_same_life = a->boot == b->boot && !a->is_write;
-    if (!b->is_write && b->order < a->order && is_same_life) {
-        world_fail(w, "d%u: node %u answered v%llu and then v%llu, which is older", b->key, b->node,
-                   (unsigned long long)a->value, (unsigned long long)b->value);
     }
 }
 

@@ -97,6 +97,8 @@ static void on_done(struct world *w, void *arg, uint64_t number, const struct re
     if (op->is_done) {
         op->end_ms = w->now_ms;
         op->boot = r->boot;
+        op->is_degraded = r->is_degraded;
+        w->reads_degraded += !op->is_write && op->is_degraded;
         op->value = op->is_write ? op->value : value_in(r->text);
         w->writes_done += op->is_write;
         w->reads_done += !op->is_write;

@@ -112,6 +112,7 @@ struct node {
     bool wants_restart;
     struct fail why;
     struct net net;
+    uint64_t degraded; /* reads that it had answered without a lease before this turn */
     /* of the entry that is being applied */
     uint64_t entry_index;
     uint64_t entry_digest;
@@ -144,7 +145,8 @@ struct client_conn {
 struct result {
     int err;
     const char *text;
-    uint64_t boot; /* the life of the node that answered; 0: none did */
+    uint64_t boot;    /* the life of the node that answered; 0: none did */
+    bool is_degraded; /* in a turn in which it answered reads without a lease */
 };
 
 typedef void (*result_fn)(struct world *w, void *arg, uint64_t number, const struct result *r);
@@ -184,7 +186,8 @@ struct config_client {
 struct config_op_seen {
     unsigned key;
     bool is_write;
-    bool is_done; /* answered with success */
+    bool is_done;     /* answered with success */
+    bool is_degraded; /* maybe without a lease: it may be old */
     unsigned node;
     uint64_t boot;  /* the life of that node */
     uint64_t value; /* written, or read; 0: removed, not there */
@@ -243,7 +246,7 @@ struct world {
     uint64_t trail_count;
     bool is_loud;
     /* figures */
-    uint64_t steps, calls_made, writes_done, reads_done, crashes, pushes, snapshots;
+    uint64_t steps, calls_made, writes_done, reads_done, reads_degraded, crashes, pushes;
     uint64_t hash; /* of everything that happened: a replay has the same */
 };
 
@@ -370,6 +373,9 @@ uint64_t json_number(const char *text, const char *key);
 
 /* After a node's turn. */
 void check_turn(struct node *n);
+
+/* It has answered a read without a lease in this turn. */
+bool check_is_degraded(const struct node *n);
 
 /* What a node is about to apply. */
 void check_apply(void *self, uint64_t index, enum consensus_kind kind, struct span op);

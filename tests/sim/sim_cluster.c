@@ -107,18 +107,22 @@ int main(int argc, char **argv)
     make_base();
     uint64_t writes = 0;
     uint64_t reads = 0;
+    uint64_t degraded = 0;
     uint64_t crashes = 0;
     uint64_t hash = 0;
     for (uint64_t seed = first; seed <= last; seed++) {
         run_seed(&w, seed, base);
         writes += w.writes_done;
         reads += w.reads_done;
+        degraded += w.reads_degraded;
         crashes += w.crashes;
         hash = hash * 31 + w.hash;
         world_close(&w);
     }
-    printf("%llu seeds: %llu acknowledged writes, %llu reads, %llu crashes, hash %016llx\n",
+    printf("%llu seeds: %llu acknowledged writes, %llu reads (%llu degraded), %llu crashes, "
+           "hash %016llx\n",
            (unsigned long long)(last - first + 1), (unsigned long long)writes,
-           (unsigned long long)reads, (unsigned long long)crashes, (unsigned long long)hash);
+           (unsigned long long)reads, (unsigned long long)degraded, (unsigned long long)crashes,
+           (unsigned long long)hash);
     return 0;
 }
