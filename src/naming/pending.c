@@ -9,8 +9,6 @@
 #include "naming/react.h"
 
 #define PERSISTENT_TAIL "#false"
-/* Of what restore.c keeps; of an operation: its number and this. */
-#define RANK_KEPT 1
 
 bool service_is_visible(const struct service *s)
 {
@@ -39,12 +37,6 @@ bool pending_is_leaving(const struct naming *n, const struct client *c)
 {
     const struct pending_client *p = client_pending(n, span_of(c->id, c->id_len));
     return p && p->gones > 0;
-}
-
-bool pending_is_proposed(const struct pending_piece *piece)
-{
-    return piece->newest != piece->oldest || piece->oldest->kind != PENDING_LIST ||
-           piece->oldest->rank != RANK_KEPT;
 }
 
 struct publication *pending_applied(struct naming *n, const struct pending_piece *piece)
@@ -91,7 +83,7 @@ static struct pending *pending_obtain(struct naming *n)
 static void pending_trim(struct naming *n)
 {
     struct pending *all = n->pending;
-    if (all->ops || all->clients || all->kept > 0) {
+    if (all->ops || all->clients) {
         return;
     }
     ASSERT(all->weight == 0);
@@ -169,7 +161,7 @@ static void piece_free(struct naming *n, struct pending_piece *piece)
     client_trim(n, c);
 }
 
-/* A record of count instances, which the caller fills in; on top of its piece, or below all. */
+/* A record of count instances, which the caller fills in; on top of its piece. */
 static struct pending_record *record_add(struct naming *n, struct pending_op *op,
                                          struct pending_piece *piece, size_t count)
 {
@@ -179,13 +171,9 @@ static struct pending_record *record_add(struct naming *n, struct pending_op *op
     r->count = count;
     r->op_next = op->records;
     op->records = r;
-    if (op->id == 0) {
-        r->newer = piece->oldest;
-    } else {
-        r->older = piece->newest;
-    }
-    *(r->newer ? &r->newer->older : &piece->newest) = r;
+    r->older = piece->newest;
     *(r->older ? &r->older->newer : &piece->oldest) = r;
+    piece->newest = r;
     n->pending->weight += 1 + count;
     return r;
 }
@@ -247,7 +235,7 @@ static void show_list(struct showing *sh, struct service *s)
         d.ephemeral = true;
         r->list[i] = instance_create(&d, s->grouped, what->client);
     }
-    r->rank = sh->op->id + RANK_KEPT;
+    r->rank = sh->op->id;
     record_publishes(sh->n, r);
     pending_beat_changed(sh->n, piece, NAMING_OP_PUBLISH, sh->now);
 }
@@ -475,22 +463,6 @@ void pending_end(struct naming *n, uint64_t id, struct now now)
     ASSERT(op);
     HASH_DELETE(hh, n->pending->ops, op);
     op_end(n, op, now);
-}
-
-struct pending_op *pending_keep(struct naming *n, const struct naming_op *what, struct now now)
-{
-    struct pending_op *op = mem_zalloc(1, sizeof(*op));
-    pending_obtain(n)->kept++;
-    struct showing sh = {n, op, what, now};
-    show_records(&sh);
-    return op;
-}
-
-void pending_release(struct naming *n, struct pending_op *take_op, struct now now)
-{
-    ASSERT(n->pending->kept > 0);
-    n->pending->kept--;
-    op_end(n, take_op, now);
 }
 
 void pending_close(struct naming *n)

@@ -7,7 +7,6 @@
  * records of a publication are a piece, and the newest one of them is what is seen: a list of
  * instances, or nothing. When an operation is applied its records go in the same moment, so nobody
  * sees a change. A service that exists by records alone is visible too.
- * restore.c keeps what is to be put back here as well, below all records of the same publication.
  *
  * Thread:  core only. This node's own, not in the log.
  * Owns:    records and their instances. Nothing at all when nothing is pending.
@@ -68,7 +67,7 @@ struct pending_client {
 };
 
 struct pending_op {
-    uint64_t id; /* 0: kept for restore.c */
+    uint64_t id;
     struct pending_record *records;
     struct pending_client *gone; /* whose end it is, or NULL */
     UT_hash_handle hh;           /* in pending->ops, by id, oldest first */
@@ -79,7 +78,6 @@ struct pending {
     struct pending_op *ops;         /* uthash */
     struct pending_client *clients; /* uthash */
     struct deadlines beats;
-    size_t kept;   /* operations of restore.c */
     size_t weight; /* records and instances */
 };
 
@@ -111,14 +109,6 @@ const struct instance *pending_first(struct naming *n, const struct pending_piec
 
 /* What is applied of the piece's publication; NULL: nothing. */
 struct publication *pending_applied(struct naming *n, const struct pending_piece *piece);
-
-/* An operation of this node about the publication is pending. */
-bool pending_is_proposed(const struct pending_piece *piece);
-
-/* Show what op, a PUBLISH, publishes, below all that is pending of it, until pending_release. */
-MUST_USE struct pending_op *pending_keep(struct naming *n, const struct naming_op *op,
-                                         struct now now);
-void pending_release(struct naming *n, struct pending_op *take_op, struct now now);
 
 /* The value of a service of which something is pending; one reference (pending_value.c). */
 MUST_USE struct service_value *pending_value(struct naming *n, struct service *s);

@@ -283,3 +283,17 @@ int cluster_owner(struct cluster *c, size_t i, const char *client)
     const struct client *found = client_find(c->node[i].naming, span_str(client));
     return found && found->owner ? (int)(found->owner - cluster_number(0)) : -1;
 }
+
+void cluster_begin_below(struct cluster *c)
+{
+    struct naming_options options = story_options();
+    cluster_begin(c, &options);
+    c->is_silent[0] = c->shows[0] = true;
+}
+
+void cluster_heal(struct cluster *c)
+{
+    c->is_silent[0] = false;
+    cluster_turn(c);
+    assert_null(c->node[0].naming->pending);
+}

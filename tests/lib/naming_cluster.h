@@ -43,6 +43,12 @@ uint64_t cluster_number(size_t i);
 void cluster_begin(struct cluster *c, const struct naming_options *options);
 void cluster_end(struct cluster *c);
 
+/* The same, and node 0 is below a quorum: what it proposes is shown, and waits. */
+void cluster_begin_below(struct cluster *c);
+
+/* Its quorum is back: nothing is pending any more. */
+void cluster_heal(struct cluster *c);
+
 /* Turns of all nodes until nothing happens any more. */
 void cluster_turn(struct cluster *c);
 

@@ -17,13 +17,10 @@
 
 static struct cluster c;
 
-/* Node 0 is below a quorum: what it proposes is shown, and waits. */
 static int begin(void **state)
 {
     (void)state;
-    struct naming_options options = story_options();
-    cluster_begin(&c, &options);
-    c.is_silent[0] = c.shows[0] = true;
+    cluster_begin_below(&c);
     return 0;
 }
 
@@ -39,14 +36,6 @@ static struct story *below(void)
     return &c.node[0];
 }
 
-/* The quorum is back. */
-static void heal(void)
-{
-    c.is_silent[0] = false;
-    cluster_turn(&c);
-    assert_null(below()->naming->pending);
-}
-
 static void test_registration__is_answered_and_seen_here_alone(void **state)
 {
     (void)state;
@@ -58,7 +47,7 @@ static void test_registration__is_answered_and_seen_here_alone(void **state)
     assert_int_equal(naming_stats(below()->naming).shown, 1);
     assert_int_equal(naming_stats(below()->naming).instances, 0); /* nothing is applied */
     assert_int_equal(atomic_load(&naming_counters(below()->naming)->shown), 1);
-    heal();
+    cluster_heal(&c);
     for (size_t i = 0; i < CLUSTER_NODES; i++) {
         assert_int_equal(story_listed(&c.node[i], "a"), 1);
     }
@@ -97,7 +86,7 @@ static void test_service__of_pending_alone__is_listed_queried_and_subscribed_to(
                                         "serviceName=a&pageNo=1&pageSize=10");
     assert_non_null(strstr(instances.text, "10.0.0.1"));
     answer_free(&instances);
-    heal();
+    cluster_heal(&c);
 }
 
 static void test_commit__of_what_is_shown__is_not_pushed_again(void **state)
@@ -113,7 +102,7 @@ static void test_commit__of_what_is_shown__is_not_pushed_again(void **state)
     cluster_advance(&c, 1000);
     assert_int_equal(story_take_and_ack(below(), subscriber), 2);
     cluster_advance(&c, 5000);
-    heal();
+    cluster_heal(&c);
     cluster_advance(&c, 5000);
     assert_int_equal(story_pushes(below(), subscriber), 0);
     /* What comes then is pushed as ever. */
@@ -141,7 +130,7 @@ static void test_connection_end__hides_what_is_applied_and_what_is_pending(void 
     size_t proposed = below()->proposed;
     cluster_advance(&c, 10ull * NAMING_RETRY_MS);
     assert_int_equal(below()->proposed - proposed, 0);
-    heal();
+    cluster_heal(&c);
     for (size_t i = 0; i < CLUSTER_NODES; i++) {
         assert_int_equal(story_listed(&c.node[i], "a") + story_listed(&c.node[i], "b"), 0);
     }
@@ -157,7 +146,7 @@ static void test_deregistration__of_a_pending_one__is_seen_at_once(void **state)
     assert_int_equal(cluster_result(&c, 0), 0);
     assert_int_equal(story_listed(below(), "a"), 0);
     assert_true(service_is_visible(story_service(below(), "a"))); /* as if it had been applied */
-    heal();
+    cluster_heal(&c);
     assert_int_equal(story_listed(&c.node[1], "a"), 0);
 }
 
@@ -174,7 +163,7 @@ static void test_registration__again__replaces_what_is_shown(void **state)
     cluster_turn(&c);
     assert_int_equal(story_listed(below(), "a"), 1);
     assert_true(story_find(below(), "a", "10.0.0.1", 80)->weight == 7);
-    heal();
+    cluster_heal(&c);
     assert_int_equal(story_listed(&c.node[2], "a"), 1);
     assert_true(story_find(&c.node[2], "a", "10.0.0.1", 80)->weight == 7);
 }
@@ -193,7 +182,7 @@ static void test_persistent_and_operators__wait_unseen(void **state)
     assert_null(story_service(below(), "p"));
     assert_null(story_service(below(), "r"));
     assert_int_equal(naming_stats(below()->naming).shown, 0);
-    heal();
+    cluster_heal(&c);
     assert_int_equal(cluster_result(&c, 0), 0);
     assert_true(story_service(below(), "r")->exists);
 }
@@ -236,7 +225,7 @@ static void test_other_kind__is_refused_when_it_is_known__else_counted(void **st
     assert_int_equal(cluster_result(&c, 0), 0);
     assert_int_equal(story_register_persistent(&c.node[1], "q", "10.0.0.3", 80), 0);
     cluster_turn(&c);
-    heal();
+    cluster_heal(&c);
     assert_int_equal(atomic_load(&naming_counters(below()->naming)->shown_vain), 1);
     assert_true(story_traced(below(), "event=shown_in_vain"));
     assert_int_equal(story_listed(below(), "q"), 1);
@@ -277,7 +266,7 @@ static void test_limit__is_refused_with_the_reason__what_hides_is_not(void **sta
     naming_commit_shown(below()->naming, 1000, (struct span){0}, 0, below()->now, &below()->out);
     buf_unref(bytes);
     below()->naming->pending->weight -= PENDING_MAX;
-    heal();
+    cluster_heal(&c);
 }
 
 static void test_damaged__is_refused(void **state)
@@ -324,7 +313,7 @@ static void test_snapshot__of_before__leaves_it_shown(void **state)
     cluster_turn(&c);
     assert_int_equal(story_listed(below(), "a"), 1);
     assert_int_equal(story_listed(below(), "b"), 1);
-    heal();
+    cluster_heal(&c);
 }
 
 static void test_end_of_the_registry__with_things_pending__frees_them(void **state)

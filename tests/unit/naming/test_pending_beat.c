@@ -15,13 +15,10 @@
 
 static struct cluster c;
 
-/* Node 0 is below a quorum: what it proposes is shown, and waits. */
 static int begin(void **state)
 {
     (void)state;
-    struct naming_options options = story_options();
-    cluster_begin(&c, &options);
-    c.is_silent[0] = c.shows[0] = true;
+    cluster_begin_below(&c);
     return 0;
 }
 
@@ -35,14 +32,6 @@ static int end(void **state)
 static struct story *below(void)
 {
     return &c.node[0];
-}
-
-/* The quorum is back. */
-static void heal(void)
-{
-    c.is_silent[0] = false;
-    cluster_turn(&c);
-    assert_null(below()->naming->pending);
 }
 
 static int beat(size_t i, bool full)
@@ -78,7 +67,7 @@ static void test_beat__of_a_pending_instance__finds_it(void **state)
     }
     assert_int_equal(below()->proposed, proposed); /* a beat that changes nothing is no operation */
     assert_true(is_healthy(0));
-    heal();
+    cluster_heal(&c);
     assert_true(is_healthy(1));
     /* And lives on. */
     for (int i = 0; i < 10; i++) {
@@ -96,7 +85,7 @@ static void test_beat__of_nothing__registers_like_a_registration(void **state)
     assert_int_equal(story_listed(below(), "a"), 1);
     assert_int_equal(beat(0, true), BEAT_OK);
     assert_int_equal(naming_stats(below()->naming).shown, 1);
-    heal();
+    cluster_heal(&c);
     assert_int_equal(story_listed(&c.node[2], "a"), 1);
 }
 
@@ -113,7 +102,7 @@ static void test_silence__makes_it_unhealthy__then_it_goes(void **state)
     size_t proposed = below()->proposed;
     cluster_advance(&c, 600000);
     assert_int_equal(below()->proposed, proposed);
-    heal();
+    cluster_heal(&c);
     assert_int_equal(story_listed(&c.node[1], "a"), 0);
 }
 
@@ -125,7 +114,7 @@ static void test_unhealthy__hears_a_beat__is_healthy_again(void **state)
     assert_false(is_healthy(0));
     assert_int_equal(beat(0, false), BEAT_OK);
     assert_true(is_healthy(0));
-    heal();
+    cluster_heal(&c);
     assert_true(is_healthy(1));
     cluster_advance(&c, 14000);
     assert_true(is_healthy(1));
@@ -150,7 +139,7 @@ static void test_applied__below_a_quorum__lives_and_dies_by_beats_too(void **sta
     assert_int_equal(story_listed(below(), "a"), 0);
     assert_int_equal(beat(0, true), BEAT_OK); /* registers it again */
     assert_int_equal(story_listed(below(), "a"), 1);
-    heal();
+    cluster_heal(&c);
     for (size_t i = 0; i < CLUSTER_NODES; i++) {
         assert_true(is_healthy(i));
     }
@@ -174,7 +163,7 @@ static void test_taken_over__by_another_node__what_this_one_knew_says_nothing(vo
     assert_true(c.frames > frames);
     cluster_advance(&c, 14000);
     assert_true(is_healthy(1));
-    heal();
+    cluster_heal(&c);
     assert_true(is_healthy(0));
 }
 

@@ -16,13 +16,10 @@
 
 static struct cluster c;
 
-/* Node 0 is below a quorum: what it proposes is shown, and waits. */
 static int begin(void **state)
 {
     (void)state;
-    struct naming_options options = story_options();
-    cluster_begin(&c, &options);
-    c.is_silent[0] = c.shows[0] = true;
+    cluster_begin_below(&c);
     return 0;
 }
 
@@ -36,14 +33,6 @@ static int end(void **state)
 static struct story *below(void)
 {
     return &c.node[0];
-}
-
-/* The quorum is back. */
-static void heal(void)
-{
-    c.is_silent[0] = false;
-    cluster_turn(&c);
-    assert_null(below()->naming->pending);
 }
 
 static void register_applied(const char *ip, int port, uint64_t *ret_conn)
@@ -76,7 +65,7 @@ static void test_order__applied_first__pending_behind_in_their_order(void **stat
         assert_int_equal(v->instances[i]->port, 1 + i);
     }
     uint64_t digest = service_value_digest(v);
-    heal();
+    cluster_heal(&c);
     v = value();
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(v->instances[i]->port, 1 + i);
@@ -105,7 +94,7 @@ static void test_address__of_several__the_newest_is_seen_and_the_next_when_it_go
     cluster_turn(&c);
     assert_int_equal(value()->count, 1);
     assert_true(value()->instances[0]->weight == 1); /* the applied one shows again */
-    heal();
+    cluster_heal(&c);
     assert_int_equal(value()->count, 1);
 }
 
@@ -142,7 +131,7 @@ static void test_operators_overlay__lies_over_pending_ones_too(void **state)
     cluster_turn(&c);
     assert_int_equal(value()->count, 1);
     assert_int_equal(value()->enabled, 0);
-    heal();
+    cluster_heal(&c);
     assert_int_equal(value()->enabled, 0);
 }
 
@@ -160,7 +149,7 @@ static void test_behind_another__what_changes_there_is_seen_when_that_is_hidden(
     story_disconnect(&c.node[1], far, REMOVAL_CONNECTION_CLOSED);
     cluster_turn(&c);
     assert_int_equal(value()->count, 0);
-    heal();
+    cluster_heal(&c);
 }
 
 static void test_seen__without_pending__needs_no_value(void **state)
@@ -180,7 +169,7 @@ static void test_seen__without_pending__needs_no_value(void **state)
     assert_non_null(seen.value);
     assert_int_equal(seen.count, 1);
     assert_int_equal(service_seen_at(&seen, 0)->port, 81);
-    heal();
+    cluster_heal(&c);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
