@@ -253,30 +253,27 @@ def partition_leader_hears_nothing(t):
     return cut_and_heal(t, cut, [leader], others)
 
 
-def partition_follower_is_not_heard(t):
-    """What a follower sends is lost: it has the log, and cannot tell."""
+def follower_one_way(t, cut_one, why):
+    """cut_one(lab, follower, other) for each other node; the leader stays."""
     leader, follower = t.cluster.leader(), t.cluster.followers()[0]
+    others = [n for n in t.cluster.nodes if n is not follower]
 
     def cut(lab):
-        for n in t.cluster.nodes:
-            if n is not follower:
-                lab.cut(follower.number, n.number, both=False)
-    said = cut_and_heal(t, cut, [follower], [n for n in t.cluster.nodes if n is not follower])
-    expect_leader(t, leader, "a follower was not heard")
+        for n in others:
+            cut_one(lab, follower.number, n.number)
+    said = cut_and_heal(t, cut, [follower], others)
+    expect_leader(t, leader, why)
     return said
+
+
+def partition_follower_is_not_heard(t):
+    """What a follower sends is lost: it has the log, and cannot tell."""
+    return follower_one_way(t, lambda lab, follower, other: lab.cut(follower, other, both=False), "a follower was not heard")
 
 
 def partition_follower_hears_nothing(t):
     """What a follower is sent is lost: it would like an election, and must not get one."""
-    leader, follower = t.cluster.leader(), t.cluster.followers()[0]
-
-    def cut(lab):
-        for n in t.cluster.nodes:
-            if n is not follower:
-                lab.cut(n.number, follower.number, both=False)
-    said = cut_and_heal(t, cut, [follower], [n for n in t.cluster.nodes if n is not follower])
-    expect_leader(t, leader, "a follower heard nothing")
-    return said
+    return follower_one_way(t, lambda lab, follower, other: lab.cut(other, follower, both=False), "a follower heard nothing")
 
 
 def partition_followers_apart(t):
