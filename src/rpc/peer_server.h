@@ -8,7 +8,8 @@
  * Thread:  create, start, shutdown, destroy: main. The rest: the links' queue.
  * Limits:  PEER_ARMED calls wait to be taken at once; PEER_STREAMS_MAX streams per connection;
  *          PEER_HELLO_MS until the hello; connections without a stream are closed after
- *          PEER_IDLE_MS; PEER_QUOTA_BYTES of buffers for all.
+ *          PEER_IDLE_MS; one whose caller is silent after PEER_PING_MS + PEER_PING_WAIT_MS;
+ *          PEER_QUOTA_BYTES of buffers for all.
  * Source:  peer-security.md 3, 5; grpc-core-in-c.md 0, 4, 5, 7, 13.
  */
 #ifndef NACRE_RPC_PEER_SERVER_H
@@ -21,6 +22,10 @@
 #define PEER_HELLO_MS 5000
 #define PEER_IDLE_MS 10000
 #define PEER_HANDSHAKE_MS 5000
+/* A caller finds a dead peer itself, in LINK_DEAD_MS, and its next stream ends the older one. What
+ * the server's own pings end is only what nobody will replace: there is no haste. */
+#define PEER_PING_MS 10000
+#define PEER_PING_WAIT_MS 10000
 #define PEER_QUOTA_BYTES ((size_t)512 << 20)
 
 /* Bind and listen. E_IO with address and reason */
