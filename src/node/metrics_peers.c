@@ -68,18 +68,39 @@ static const struct door_row door_rows[] = {
     DOOR_ROW("not_ready", refused_ready),
 };
 
-static void write_door(const struct door_counters *c, struct json_out *text)
+static const char *const door_ports[DOOR_PORTS] = {
+    [DOOR_CLIENTS] = "clients",
+    [DOOR_PEERS] = "peers",
+};
+
+static void write_outcomes(const char *port, const struct door_counters *c, struct json_out *text)
 {
-    put_head(text, "nacre_door_connections_total", COUNTER,
-             "Connections to the gRPC port, by what they turned out to be.");
     for (size_t i = 0; i < ARRAY_LEN(door_rows); i++) {
         const char *base = (const char *)c;
         const atomic_ulong *value = (const void *)(base + door_rows[i].offset);
-        put(text, "nacre_door_connections_total{outcome=\"%s\"} %lu\n", door_rows[i].outcome,
-            atomic_load(value));
+        put(text, "nacre_door_connections_total{port=\"%s\",outcome=\"%s\"} %lu\n", port,
+            door_rows[i].outcome, atomic_load(value));
     }
-    put_series(text, "nacre_door_undecided", GAUGE,
-               "Connections that have not said yet what they are.", atomic_load(&c->guests));
+}
+
+/* doors: by port; NULL: C-core listens there itself, or nobody does. */
+static void write_doors(struct door *const *doors, struct json_out *text)
+{
+    put_head(text, "nacre_door_connections_total", COUNTER,
+             "Connections to the gRPC ports, by what they turned out to be.");
+    for (size_t i = 0; i < DOOR_PORTS; i++) {
+        if (doors[i]) {
+            write_outcomes(door_ports[i], door_counters(doors[i]), text);
+        }
+    }
+    put_head(text, "nacre_door_undecided", GAUGE,
+             "Connections that have not said yet what they are.");
+    for (size_t i = 0; i < DOOR_PORTS; i++) {
+        if (doors[i]) {
+            put(text, "nacre_door_undecided{port=\"%s\"} %lu\n", door_ports[i],
+                atomic_load(&door_counters(doors[i])->guests));
+        }
+    }
 }
 
 static void write_links(const struct links_counters *c, struct json_out *text)
@@ -194,12 +215,15 @@ static void write_pending(const struct status *s, const struct peering *peers, s
 
 void metrics_peers_write(const struct status *s, struct now now, struct json_out *text)
 {
-    const struct door *door = s->rpc ? rpc_door(s->rpc) : NULL;
     const struct peering *peers = core_peering(s->core);
+    struct door *doors[DOOR_PORTS] = {
+        [DOOR_CLIENTS] = s->rpc ? rpc_door(s->rpc) : NULL,
+        [DOOR_PEERS] = peers ? peering_door(peers) : NULL,
+    };
     struct consensus_state log = core_log_state(s->core);
     write_log(&log, text);
-    if (door) {
-        write_door(door_counters(door), text);
+    if (doors[DOOR_CLIENTS] || doors[DOOR_PEERS]) {
+        write_doors(doors, text);
     }
     if (peers) {
         write_links(peering_counters(peers), text);

@@ -74,7 +74,7 @@ struct node {
     unsigned long evictions_trimmed; /* when the heap was trimmed last */
     size_t connections_max;          /* what the file limit lets us take */
     size_t http_connections_max;
-    char door_members[DOOR_MEMBERS_MAX][LINK_IP_MAX]; /* as the door was told */
+    char door_members[DOOR_MEMBERS_MAX][LINK_IP_MAX]; /* as the doors were told */
     size_t door_members_count;
     bool has_datadir, rpc_started, http_started;
 };
@@ -497,14 +497,16 @@ static void trim(struct node *n)
     }
 }
 
-/* Members' handshakes at the front door are not limited. */
-static void tell_door(struct node *n)
+/* Members' handshakes at the front doors are not limited. One of the doors may be missing only when
+ * the other is: both ask the same C-core. */
+static void tell_doors(struct node *n)
 {
     struct door *door = n->rpc_started ? rpc_door(n->rpc) : NULL;
     const struct peering *peers = core_peering(n->core);
     char ips[DOOR_MEMBERS_MAX][LINK_IP_MAX] = {{0}};
     const char *list[DOOR_MEMBERS_MAX];
-    if (!door || !peers) {
+    struct door *own = peers ? peering_door(peers) : NULL;
+    if (!door || !own) {
         return;
     }
     size_t count = peering_addresses(peers, ips, DOOR_MEMBERS_MAX);
@@ -515,6 +517,7 @@ static void tell_door(struct node *n)
         list[i] = ips[i];
     }
     (void)door_set_members(door, list, count);
+    (void)door_set_members(own, list, count);
     memcpy(n->door_members, ips, sizeof(ips));
     n->door_members_count = count;
 }
@@ -526,7 +529,7 @@ void node_tick(struct node *n)
         LOG_WARN("cluster", "event=members_wait meaning=\"this node was started without members; "
                             "restart it to make it one of a cluster\"");
     }
-    tell_door(n);
+    tell_doors(n);
     trim(n);
 }
 

@@ -20,6 +20,11 @@ static struct door_way *way(void *self)
     return links_way(self);
 }
 
+static struct door *door(const void *self)
+{
+    return links_door(self);
+}
+
 static void set_members(void *self, const struct link_member *list, size_t count)
 {
     links_set_members(self, list, count);
@@ -45,6 +50,7 @@ static const struct peer_net_ops ops = {
     .start = start,
     .stop = stop,
     .way = way,
+    .door = door,
     .set_members = set_members,
     .send = send_frame,
     .addresses = addresses,

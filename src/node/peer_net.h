@@ -16,6 +16,7 @@ struct peer_net_ops {
     int (*start)(void *self, struct fail *fail);
     void (*stop)(void *self, uint32_t grace_ms);
     struct door_way *(*way)(void *self);
+    struct door *(*door)(const void *self);
     void (*set_members)(void *self, const struct link_member *list, size_t count);
     int (*send)(void *self, unsigned slot, unsigned kind, struct body *take_body);
     size_t (*addresses)(void *self, char (*ret)[LINK_IP_MAX], size_t max);

@@ -308,6 +308,11 @@ struct door_way *peering_way(struct peering *p)
     return p->net.ops->way(p->net.self);
 }
 
+struct door *peering_door(const struct peering *p)
+{
+    return p->net.ops->door(p->net.self);
+}
+
 uint64_t peering_number(const struct peering *p)
 {
     return p->number;

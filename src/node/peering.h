@@ -63,8 +63,12 @@ void peering_stop(struct peering *p);
 void peering_set_list(struct peering *p, const struct member_list *list);
 
 /* For the front door (rpc/links.h, links_way); after peering_start. */
+struct door;
 struct door_way;
 struct door_way *peering_way(struct peering *p);
+
+/* The door of the peers' own port (links_door), between peering_start and peering_stop. */
+struct door *peering_door(const struct peering *p);
 
 /* This node's number in the log. */
 uint64_t peering_number(const struct peering *p);

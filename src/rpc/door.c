@@ -50,10 +50,23 @@ struct door {
     char peek[DOOR_HELLO_MAX];
 };
 
-static const char no_http[] =
-    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: 81\r\n"
-    "Connection: close\r\n\r\n"
-    "This port speaks gRPC only; HTTP is served on the main port, which is 1000 less.\n";
+#define NO_HTTP(length, line)                                                                      \
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: "                                                   \
+    "text/plain;charset=UTF-8\r\nContent-Length: " length "\r\nConnection: close\r\n\r\n" line     \
+    "\n"
+
+/* What differs from port to port. */
+static const struct door_words {
+    const char *thread;
+    const char *no_http;
+} words[DOOR_PORTS] = {
+    [DOOR_CLIENTS] = {"rpc-door",
+                      NO_HTTP("81", "This port speaks gRPC only; HTTP is served on the main port, "
+                                    "which is 1000 less.")},
+    [DOOR_PEERS] = {"peer-door",
+                    NO_HTTP("92", "This port is for the other nodes only; HTTP is served on the "
+                                  "main port, which is 1001 less.")},
+};
 
 static void count_up(atomic_ulong *figure)
 {
@@ -186,6 +199,15 @@ static bool has_peers(struct door *d)
     return has;
 }
 
+static void give_plain(struct door *d, struct guest *guest)
+{
+    if (d->options.whose == DOOR_PEERS) {
+        drop(d, guest, &d->counters.alien);
+        return;
+    }
+    give(d, guest, &d->plain, &d->counters.plain);
+}
+
 static void give_peer(struct door *d, struct guest *guest)
 {
     if (!has_peers(d)) {
@@ -204,7 +226,8 @@ static void give_peer(struct door *d, struct guest *guest)
 static void explain(struct door *d, struct guest *guest)
 {
     count_up(&d->counters.http1);
-    (void)send(guest->fd, no_http, sizeof(no_http) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const char *why = words[d->options.whose].no_http;
+    (void)send(guest->fd, why, strlen(why), MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)shutdown(guest->fd, SHUT_WR);
     guests_leave(d->guests, guest, clock_mono_ms() + DOOR_LEAVE_MS);
     /* It may be watched or not; from now on whenever there is something, so that one read a turn
@@ -243,7 +266,7 @@ static bool look(struct door *d, struct guest *guest, bool ended)
         }
         return ended;
     case DOOR_FIRST_PLAIN:
-        give(d, guest, &d->plain, &d->counters.plain);
+        give_plain(d, guest);
         return true;
     case DOOR_FIRST_PEER:
         give_peer(d, guest);
@@ -407,7 +430,7 @@ static void turn(struct door *d, const struct epoll_event *events, int count)
 static void *door_main(void *arg)
 {
     struct door *d = arg;
-    thread_become(THREAD_RPC, "rpc-door");
+    thread_become(THREAD_RPC, words[d->options.whose].thread);
     struct epoll_event events[EVENTS];
     while (!atomic_load(&d->is_stopping)) {
         int count = epoll_wait(d->epoll_fd, events, EVENTS, sleep_ms(d, clock_mono_ms()));

@@ -1,8 +1,10 @@
-/* The front door: our own accept loop in front of C-core, on one port.
+/* A front door: our own accept loop in front of C-core, on one port. The clients' port (main +
+ * 1000) and the peers' (main + 1001) have one each.
  *
  * It accepts, looks at the first bytes without taking them, and gives the connection to the server
  * that they ask for:
- *   HTTP/2's preface, whole                        the clients' server (door_set_plain)
+ *   HTTP/2's preface, whole                        the clients' server (door_set_plain); at the
+ *                                                  peers' port: closed
  *   a TLS hello for peer.nacre.internal            the peers' server (door_set_peer); none: closed
  *   any other TLS hello                            closed: TLS for clients is not built yet
  *   a request line of HTTP/1                       one line that explains, then closed
@@ -44,7 +46,11 @@
 #define DOOR_HELLO_ALL_BURST 200
 #define DOOR_MEMBERS_MAX 64
 
+/* Whose port it is: what is closed, and in which words. */
+enum door_port { DOOR_CLIENTS, DOOR_PEERS, DOOR_PORTS };
+
 struct door_options {
+    enum door_port whose;
     const char *bind; /* "0.0.0.0" (any family), an address, or a name */
     uint16_t port;    /* 0: the system picks; see door_port */
     uint32_t user_timeout_ms;
@@ -61,7 +67,7 @@ struct door_counters {
     atomic_ulong peers;         /* given to the peers' server */
     atomic_ulong http1;         /* told that this is no HTTP port */
     atomic_ulong tls;           /* TLS, for which there is nobody here */
-    atomic_ulong alien;         /* bytes that are nothing we know */
+    atomic_ulong alien;         /* bytes that are nothing we know, or clients at the peers' port */
     atomic_ulong gone;          /* closed or reset by the client before it was decided */
     atomic_ulong late;          /* the deadline */
     atomic_ulong crowded;       /* too many undecided ones: the oldest */

@@ -24,9 +24,10 @@
 #include "base/fail.h"
 
 #define DOOR_WAY_PLAIN "external:plain"
-#define DOOR_WAY_PEER "external:peer"
-#define DOOR_WAY_GRPC "29.0.0" /* the C-core that all this was tried with */
-#define DOOR_WAY_TEST_MS 1000  /* for the self-test; it takes about 1 */
+#define DOOR_WAY_PEER "external:peer"         /* peers at the clients' port */
+#define DOOR_WAY_PEER_OWN "external:peer-own" /* and at their own */
+#define DOOR_WAY_GRPC "29.0.0"                /* the C-core that all this was tried with */
+#define DOOR_WAY_TEST_MS 1000                 /* for the self-test; it takes about 1 */
 
 /* Embedded by whoever owns the server. Plain data: name is one of the above or another
  * "external:...". */

@@ -215,6 +215,11 @@ struct door_way *links_way(struct links *l)
     return peer_server_way(l->server);
 }
 
+struct door *links_door(const struct links *l)
+{
+    return l->server ? peer_server_door(l->server) : NULL;
+}
+
 int links_start(struct links *l, struct fail *fail)
 {
     ASSERT(!l->is_started);
@@ -228,9 +233,12 @@ int links_start(struct links *l, struct fail *fail)
         return fail_set(fail, err, "cannot start the thread for peers");
     }
     l->is_started = true;
-    peer_server_start(l->server);
+    err = peer_server_start(l->server, fail);
+    if (err) {
+        return err; /* links_stop ends what there is */
+    }
     post_step(l, run_begin);
-    LOG_INFO("links", "event=listening port=%u", l->port);
+    LOG_INFO("links", "event=listening port=%u door=%d", l->port, links_door(l) != NULL);
     return 0;
 }
 

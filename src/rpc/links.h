@@ -1,5 +1,6 @@
 /* Links to the other nodes: frames of bytes over gRPC, always encrypted and mutually authenticated
- * by key, on a server of their own (main port + 1001).
+ * by key, on a server of their own, behind a front door of its own (main port + 1001;
+ * peer_listen.h).
  *
  * Each node keeps one outgoing stream to every other member for what it sends; so between two nodes
  * there are two. A frame is kind and bytes; frames of one stream arrive in order, whole, at most
@@ -89,6 +90,7 @@ struct links_options {
 };
 
 struct links;
+struct door;
 struct door_way;
 
 /* Nothing runs yet. */
@@ -102,6 +104,10 @@ MUST_USE int links_start(struct links *l, struct fail *fail);
 /* Where the front door of main + 1000 may hand peers in (rpc/door.h, door_set_peer): after
  * links_start, and taken back before links_stop. NULL: it cannot be used here. */
 struct door_way *links_way(struct links *l);
+
+/* The front door of the peers' own port, between links_start and links_stop; NULL: C-core listens
+ * itself. Thread: as the door's calls (rpc/door.h). */
+struct door *links_door(const struct links *l);
 
 /* No more callbacks after it returned; at most grace_ms for what is queued. */
 void links_stop(struct links *l, uint32_t grace_ms);

@@ -1,12 +1,6 @@
 #include "rpc/peer_server.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <grpc/byte_buffer.h>
 #include <grpc/grpc_security.h>
@@ -17,14 +11,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "rpc/bytes.h"
-#include "rpc/door_way.h"
 #include "rpc/peer_channel.h"
+#include "rpc/peer_listen.h"
 #include "rpc/peer_unknown.h"
 
 #include <utlist.h>
 
 #define WHY_MAX 512
-#define PORT_MAX 65535
 
 enum inbound_state {
     INBOUND_NEW,    /* no hello yet */
@@ -47,7 +40,7 @@ struct peer_server {
     void *method;
     struct tag on_stopped;
     struct inbound *streams;
-    struct door_way way; /* handler NULL: the front door cannot be used */
+    struct peer_listen listen;
 };
 
 struct inbound {
@@ -359,80 +352,6 @@ static void on_close(struct tag *tag, bool ok)
 
 /* The server */
 
-static grpc_arg int_arg(const char *key, int value)
-{
-    /* C-core copies the key; its struct is older than const. */
-    union {
-        const char *read;
-        char *write;
-    } name = {.read = key};
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = name.write, .value.integer = value};
-}
-
-/* way: NULL without the front door. */
-static grpc_server *create_server(struct door_way *way)
-{
-    grpc_resource_quota *quota = grpc_resource_quota_create("nacre-peers");
-    grpc_resource_quota_resize(quota, PEER_QUOTA_BYTES);
-    grpc_arg quota_arg = int_arg(GRPC_ARG_RESOURCE_QUOTA, 0);
-    quota_arg.type = GRPC_ARG_POINTER;
-    quota_arg.value.pointer.p = quota;
-    quota_arg.value.pointer.vtable = grpc_resource_quota_arg_vtable();
-    grpc_arg list[] = {
-        int_arg(GRPC_ARG_ALLOW_REUSEPORT, 0), /* rule 5 */
-        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, LINKS_MESSAGE_MAX),
-        int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1), /* rule 12 */
-        int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, PEER_STREAMS_MAX),
-        int_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, PEER_HANDSHAKE_MS),
-        int_arg(GRPC_ARG_MAX_CONNECTION_IDLE_MS, PEER_IDLE_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, PEER_PING_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, PEER_PING_WAIT_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-        int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, LINK_PING_MS / 2),
-        int_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
-        int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
-        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0), /* a ping beside nearly every heartbeat */
-        int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LINK_WINDOW_BYTES),
-        quota_arg,
-        int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0), /* stands in for the way */
-    };
-    if (way) {
-        list[ARRAY_LEN(list) - 1] = door_way_arg(way);
-    }
-    grpc_channel_args args = {0};
-    args.num_args = ARRAY_LEN(list);
-    args.args = list;
-    grpc_server *server = grpc_server_create(&args, NULL);
-    grpc_resource_quota_unref(quota);
-    return server;
-}
-
-/* C-core only says that it failed. The system says why to whoever asks again. */
-static const char *bind_reason(const char *host, uint16_t port)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    const struct sockaddr *address = (const struct sockaddr *)(const void *)&v4;
-    socklen_t len = sizeof(v4);
-    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
-        address = (const struct sockaddr *)(const void *)&v6;
-        len = sizeof(v6);
-    } else if (inet_pton(AF_INET, host, &v4.sin_addr) != 1) {
-        return "not an IPv4 or IPv6 address";
-    }
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return strerror(errno);
-    }
-    int err = bind(fd, address, len) == 0 ? 0 : errno;
-    (void)close(fd);
-    if (err == EADDRINUSE) {
-        return "another process listens there; two nodes of one host need main ports that are at "
-               "least two apart";
-    }
-    return err ? strerror(err) : "gRPC gives no reason";
-}
-
 static void on_stopped(struct tag *tag, bool ok)
 {
     (void)ok;
@@ -459,48 +378,49 @@ int peer_server_create(struct links *l, struct peer_server **ret, uint16_t *ret_
     struct peer_server *s = mem_zalloc(1, sizeof(*s));
     s->links = l;
     s->on_stopped.fn = on_stopped;
-    s->way = (struct door_way){.name = DOOR_WAY_PEER};
-    bool use_door = !l->no_door && door_way_check(NULL) == 0;
-    s->server = create_server(use_door ? &s->way : NULL);
+    s->server = peer_listen_create_server(&s->listen, l->no_door);
     grpc_server_register_completion_queue(s->server, l->queue.cq, NULL);
     s->method =
         grpc_server_register_method(s->server, LINKS_METHOD, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
-    char *address = links_target("", l->bind, l->port);
     grpc_server_credentials *creds = peer_tls_server(l->identity, l->pins);
-    int bound = grpc_server_add_http2_port(s->server, address, creds);
-    if (use_door && door_way_open(&s->way, s->server, creds, NULL) != 0) {
-        s->way.handler = NULL; /* only the real port, then */
-    }
+    int err = peer_listen_bind(&s->listen, s->server, creds, l->bind, l->port, fail);
     grpc_server_credentials_release(creds);
-    if (bound <= 0 || bound > PORT_MAX) {
-        int err = fail_set(fail, E_IO, "cannot listen for peers on %s: %s", address,
-                           bind_reason(l->bind, l->port));
-        mem_free(address);
+    if (err) {
         discard(s);
         return err;
     }
-    mem_free(address);
-    *ret_port = (uint16_t)bound;
+    *ret_port = s->listen.port;
     *ret = s;
     return 0;
 }
 
 struct door_way *peer_server_way(struct peer_server *s)
 {
-    return s->way.handler ? &s->way : NULL;
+    return s->listen.front.handler ? &s->listen.front : NULL;
 }
 
-void peer_server_start(struct peer_server *s)
+struct door *peer_server_door(const struct peer_server *s)
+{
+    return s->listen.door;
+}
+
+int peer_server_start(struct peer_server *s, struct fail *fail)
 {
     grpc_server_start(s->server);
+    int err = peer_listen_start(&s->listen, fail);
+    if (err) {
+        return err;
+    }
     for (int i = 0; i < PEER_ARMED; i++) {
         arm(s);
     }
     peer_unknown_arm(s->links, s->server);
+    return 0;
 }
 
 void peer_server_shutdown(struct peer_server *s)
 {
+    peer_listen_stop(&s->listen); /* C-core crashes on what it is given from here on */
     life_enter(&s->links->life);
     grpc_server_shutdown_and_notify(s->server, s->links->queue.cq, &s->on_stopped);
 }
@@ -534,6 +454,7 @@ void peer_server_destroy(struct peer_server *s)
 {
     if (s) {
         grpc_server_destroy(s->server);
+        peer_listen_close(&s->listen);
         mem_free(s);
     }
 }

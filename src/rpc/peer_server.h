@@ -6,10 +6,8 @@
  * A newer stream of a peer ends the older.
  *
  * Thread:  create, start, shutdown, destroy: main. The rest: the links' queue.
- * Limits:  PEER_ARMED calls wait to be taken at once; PEER_STREAMS_MAX streams per connection;
- *          PEER_HELLO_MS until the hello; connections without a stream are closed after
- *          PEER_IDLE_MS; one whose caller is silent after PEER_PING_MS + PEER_PING_WAIT_MS;
- *          PEER_QUOTA_BYTES of buffers for all.
+ * Limits:  PEER_ARMED calls wait to be taken at once; PEER_HELLO_MS until a stream's hello; of
+ *          connections: peer_listen.h.
  * Source:  peer-security.md 3, 5; grpc-core-in-c.md 0, 4, 5, 7, 13.
  */
 #ifndef NACRE_RPC_PEER_SERVER_H
@@ -18,15 +16,7 @@
 #include "rpc/links_edge.h"
 
 #define PEER_ARMED 16
-#define PEER_STREAMS_MAX 8
 #define PEER_HELLO_MS 5000
-#define PEER_IDLE_MS 10000
-#define PEER_HANDSHAKE_MS 5000
-/* A caller finds a dead peer itself, in LINK_DEAD_MS, and its next stream ends the older one. What
- * the server's own pings end is only what nobody will replace: there is no haste. */
-#define PEER_PING_MS 10000
-#define PEER_PING_WAIT_MS 10000
-#define PEER_QUOTA_BYTES ((size_t)512 << 20)
 
 /* Bind and listen. E_IO with address and reason */
 MUST_USE int peer_server_create(struct links *l, struct peer_server **ret, uint16_t *ret_port,
@@ -36,8 +26,12 @@ MUST_USE int peer_server_create(struct links *l, struct peer_server **ret, uint1
  * cannot be used with this C-core. */
 struct door_way *peer_server_way(struct peer_server *s);
 
-/* Serve. The queue's thread must run. */
-void peer_server_start(struct peer_server *s);
+/* The door of the peers' own port, which lives as long as the server; NULL: C-core listens itself.
+ */
+struct door *peer_server_door(const struct peer_server *s);
+
+/* Serve. The queue's thread must run. E_LIMIT  no thread for the door; shut it down all the same */
+MUST_USE int peer_server_start(struct peer_server *s, struct fail *fail);
 
 /* No new connections; the server's own end of it holds the links' life. */
 void peer_server_shutdown(struct peer_server *s);

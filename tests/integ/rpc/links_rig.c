@@ -96,8 +96,12 @@ static const struct links_ops rig_ops = {on_frame, on_up, on_down, on_learned, o
 
 static void create_links(struct node *n)
 {
-    struct links_options options = {
-        .identity = &n->identity, .bind = "127.0.0.1", .port = n->port, .ops = &rig_ops, .self = n};
+    struct links_options options = {.identity = &n->identity,
+                                    .bind = "127.0.0.1",
+                                    .port = n->port,
+                                    .no_door = n->no_door,
+                                    .ops = &rig_ops,
+                                    .self = n};
     struct fail fail = {0};
     assert_int_equal(links_create(&options, &n->links, &fail), 0);
 }

@@ -52,6 +52,7 @@ struct node {
     struct identity identity;
     struct links *links;
     uint16_t port;
+    bool no_door;      /* links_options.no_door */
     bool pins_learned; /* what is learned becomes the pin at once */
     struct link_member members[PEER_SLOTS];
     struct peer_slot slots[PEER_SLOTS];

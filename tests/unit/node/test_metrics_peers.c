@@ -73,6 +73,11 @@ static void test_cluster__says_who_is_there(void **state)
     assert_non_null(strstr(text, "\nnacre_config_reads_degraded_total 0\n"));
     assert_non_null(strstr(text, "\nnacre_config_writes_waiting 0\n"));
     assert_non_null(strstr(text, "\nnacre_config_lease "));
+    /* This node has no edge for clients, so the door is the peers' own. */
+    const char *door =
+        strstr(text, "nacre_door_connections_total{port=\"peers\",outcome=\"peer\"}");
+    assert_int_equal(door != NULL, NACRE_FRONT_DOOR);
+    assert_null(strstr(text, "port=\"clients\""));
     mem_free(text);
     close_all();
 }
