@@ -21,9 +21,11 @@ static struct disk disks[NODES];
 static struct member_list list;
 static struct peering_options options[NODES];
 
+/* As a node would bind it: what connections of tests before left behind does not matter. */
 static inline bool is_free(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
     (void)inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
     bool ok = bind(fd, (struct sockaddr *)(void *)&at, sizeof(at)) == 0;
