@@ -49,6 +49,7 @@ static void drop_items(struct config *c)
         ASSERT(!i->load && i->dirty == 0);
         HASH_DELETE(hh, c->items, i);
         if (i->value) {
+            view_remove(c->view, span_of(i->text, i->text_len));
             view_value_unref(config_value_base(i->value));
         }
         mem_free(i);

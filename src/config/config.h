@@ -79,7 +79,8 @@ struct config_edge {
 struct config *config_create(const struct config_options *options, struct view *view,
                              struct table_writer *tables);
 
-/* Frees the state. config_stop was called, and no job of ours is out. NULL is fine. */
+/* Frees the state and takes its values out of the view, which may go on with another state (tables
+ * that came from another node). config_stop was called, and no job of ours is out. NULL is fine. */
 void config_destroy(struct config *c);
 
 /* For the edges; borrowed until config_destroy. */

@@ -200,6 +200,28 @@ static void test_stop__twice__is_fine(void **state)
     config_destroy(NULL);
 }
 
+/* As a node does that starts with the tables of another one: what only its own had is not read any
+ * more. */
+static void test_destroy__the_view_has_none_of_its_values(void **state)
+{
+    (void)state;
+    assert_int_equal(cstory_publish(&s, "a", "one"), 0);
+    cstory_settle(&s);
+    struct fail fail = {0};
+    struct db *db = NULL;
+    struct db_sqlite_options options = {.must_exist = true};
+    struct config_options usual = cstory_options();
+    struct view *view = view_create();
+    struct config *own = config_create(&usual, view, s.tables);
+    assert_int_equal(db_sqlite_open(s.path, &options, &db, &fail), 0);
+    assert_int_equal(config_load_tables(own, db, s.now, &fail), 0);
+    assert_int_equal(view_count(view), 1);
+    config_destroy(own);
+    assert_int_equal(view_count(view), 0);
+    view_destroy(view);
+    db_destroy(db);
+}
+
 static void test_hot_key__rewritten_often__memory_and_reads_stay(void **state)
 {
     (void)state;
@@ -238,6 +260,7 @@ int main(void)
         TEST(test_trim__is_proposed_now_and_then),
         TEST(test_trim__history_for_ever__is_never_proposed),
         TEST(test_start__rows_that_cannot_be__say_so),
+        TEST(test_destroy__the_view_has_none_of_its_values),
         TEST(test_stop__twice__is_fine),
         TEST(test_hot_key__rewritten_often__memory_and_reads_stay),
     };
