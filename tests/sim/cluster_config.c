@@ -58,6 +58,7 @@ static void add_value(struct world *w, struct config_key key, uint64_t value)
         h->values = mem_realloc(h->values, h->cap, sizeof(*h->values));
     }
     h->values[h->count++] = value;
+    world_note(w, "entry: d%u = v%llu", k, (unsigned long long)value);
 }
 
 void config_on_apply(struct world *w, struct span op)
