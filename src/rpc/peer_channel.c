@@ -11,8 +11,9 @@
 #include "base/mem.h"
 #include "rpc/peer_dial.h"
 
-#define WHY_MAX 512
-#define STEADY_MS 2000 /* a stream that lived so long begins again with the shortest pause */
+#define WHY_MAX 1024
+#define PORT_WHY_MAX 512 /* what one port has to do with it */
+#define STEADY_MS 2000   /* a stream that lived so long begins again with the shortest pause */
 #define LOG_EVERY_MS 10000
 #define DOUBTS_MAX 25 /* short pauses in which the second port of a node that starts may open */
 
@@ -53,7 +54,7 @@ struct peer_channel {
     struct node_id id;         /* UP: the other end */
     struct link_frame *frames; /* taken from the out, to be sent next */
     size_t sending_bytes;      /* in flight, as link_out counts them */
-    char why[WHY_MAX];         /* of the last round, or the last end of a stream */
+    char why[2][PORT_WHY_MAX]; /* of this round, by port */
     char logged_why[WHY_MAX];
     uint64_t logged_ms;
 };
@@ -114,6 +115,7 @@ static void wait_round(struct peer_channel *c)
     c->due_ms = clock_mono_ms() + c->pause_ms;
     c->pause_ms = c->pause_ms * 2 < LINK_BACKOFF_MAX_MS ? c->pause_ms * 2 : LINK_BACKOFF_MAX_MS;
     c->tried = 0;
+    c->why[0][0] = c->why[1][0] = '\0';
     c->saw_self = false;
     c->saw_no_peer = false;
     if (c->ports[1] && !node_id_is_set(&c->pin)) {
@@ -160,28 +162,28 @@ static bool note_self(struct peer_channel *c, const struct peer_dial *d, bool is
     return c->saw_self && c->saw_no_peer;
 }
 
-/* Add why this port did not do to what the round found. */
+/* Keep why this port did not do. */
 static void note_failure(struct peer_channel *c, const struct peer_dial *d)
 {
-    size_t len = c->tried == 0 ? 0 : strlen(c->why);
     struct peer_address to = address_of(c);
-    if (len > 0 && len + 2 < WHY_MAX) {
-        memcpy(c->why + len, "; ", 3);
-        len += 2;
-    }
-    peer_dial_explain(d, &to, c->why + len, WHY_MAX - len);
+    peer_dial_explain(d, &to, c->why[c->port], PORT_WHY_MAX);
 }
 
-/* What a round found is told when it is something else than last time, or a while ago. */
+/* What a round found is told when it is something else than last time, or a while ago. In the order
+ * of the ports: rounds begin with one and with the other. */
 static void log_round(struct peer_channel *c)
 {
     uint64_t now_ms = clock_mono_ms();
-    if (strcmp(c->why, c->logged_why) == 0 && now_ms - c->logged_ms < LOG_EVERY_MS) {
+    char why[WHY_MAX];
+    const char *between = c->why[0][0] && c->why[1][0] ? "; " : "";
+    (void)snprintf(why, sizeof(why), "%.*s%s%.*s", PORT_WHY_MAX - 2, c->why[0], between,
+                   PORT_WHY_MAX - 2, c->why[1]);
+    if (strcmp(why, c->logged_why) == 0 && now_ms - c->logged_ms < LOG_EVERY_MS) {
         return;
     }
-    memcpy(c->logged_why, c->why, sizeof(c->why));
+    memcpy(c->logged_why, why, sizeof(why));
     c->logged_ms = now_ms;
-    LOG_INFO("links", "event=no_link slot=%u why=\"%s\"", c->slot, c->why);
+    LOG_INFO("links", "event=no_link slot=%u why=\"%s\"", c->slot, why);
 }
 
 /* A dial did not make it. The other port, or a pause. */
@@ -374,9 +376,10 @@ static void on_ended(void *self, const struct peer_dial *d)
         return;
     }
     if (c->state == CHANNEL_UP) {
-        (void)snprintf(c->why, WHY_MAX, "%s:%u: %.*s", c->host, c->ports[c->port],
+        char why[WHY_MAX];
+        (void)snprintf(why, sizeof(why), "%s:%u: %.*s", c->host, c->ports[c->port],
                        SPAN_ARG(peer_dial_reason(d)));
-        go_down(c, c->why);
+        go_down(c, why);
         move(c, CHANNEL_WAITING);
         wait_round(c);
     }

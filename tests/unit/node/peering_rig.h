@@ -14,8 +14,9 @@
 
 #define NODES 3
 #define TRIES 200
-#define PORT_FIRST 30000
+#define PORT_FIRST 11000 /* all below what the system gives to clients: 32768 and up */
 #define PORT_STEP 10
+#define PORT_COUNT 2000
 
 static struct disk disks[NODES];
 static struct member_list list;
@@ -39,7 +40,7 @@ static inline uint16_t pick(void)
     static unsigned step;
     for (int i = 0; i < 1000; i++) {
         uint16_t port =
-            (uint16_t)(PORT_FIRST + ((unsigned)getpid() * 7u + step++) % 2500 * PORT_STEP);
+            (uint16_t)(PORT_FIRST + ((unsigned)getpid() * 7u + step++) % PORT_COUNT * PORT_STEP);
         if (is_free((uint16_t)(port + 1000)) && is_free((uint16_t)(port + 1001))) {
             return port;
         }
