@@ -161,19 +161,27 @@ static struct op *push(struct raft_memory *m, enum lane lane, enum op_kind kind)
     return op;
 }
 
+/* The machine stops in a write of term or vote: what was before or what comes is on disk. */
+static int write_meta(struct raft_memory *m, uint64_t term, uint64_t vote)
+{
+    bool stops = m->faults.stop_at_meta > 0 && --m->faults.stop_at_meta == 0;
+    m->faults.is_stopped = m->faults.is_stopped || stops;
+    if (!stops || next_random(m) % 2 == 0) {
+        m->term = term;
+        m->vote = vote;
+    }
+    return stops ? RAFT_IOERR : 0;
+}
+
 static int set_term(void *self, uint64_t term)
 {
-    struct raft_memory *m = self;
-    m->term = term;
-    m->vote = 0;
-    return 0;
+    return write_meta(self, term, 0);
 }
 
 static int set_vote(void *self, uint64_t id)
 {
     struct raft_memory *m = self;
-    m->vote = id;
-    return 0;
+    return write_meta(m, m->term, id);
 }
 
 static int truncate_from(void *self, uint64_t index)
@@ -289,6 +297,18 @@ static void answer_get(struct raft_memory *m, const struct op *op)
     op->got(op->arg, 0, &meta, &data);
 }
 
+/* The operation's effect, of one that writes. */
+static void store(struct raft_memory *m, const struct op *op)
+{
+    if (op->kind == OP_APPEND) {
+        store_entries(m, op, op->n);
+    } else if (op->kind == OP_PUT) {
+        store_snapshot(m, op);
+    } else if (op->index <= raft_log_last(&m->log)) {
+        raft_log_truncate(&m->log, op->index);
+    }
+}
+
 /* The operation's effect and its answer; op is off its lane already. */
 static void complete(struct raft_memory *m, struct op *op)
 {
@@ -298,13 +318,7 @@ static void complete(struct raft_memory *m, struct op *op)
         return;
     }
     if (!is_failed) {
-        if (op->kind == OP_APPEND) {
-            store_entries(m, op, op->n);
-        } else if (op->kind == OP_PUT) {
-            store_snapshot(m, op);
-        } else if (op->index <= raft_log_last(&m->log)) {
-            raft_log_truncate(&m->log, op->index);
-        }
+        store(m, op);
     }
     if (op->done) {
         op->done(op->arg, is_failed ? RAFT_IOERR : 0);
@@ -346,12 +360,40 @@ uint64_t raft_memory_next(const struct raft_memory *m)
     return next;
 }
 
+static unsigned count(const struct op *op)
+{
+    unsigned n = 0;
+    for (; op; op = op->next) {
+        n++;
+    }
+    return n;
+}
+
+/* Of what nobody was told of a prefix is on disk: whole writes, and of an append its first entries.
+ * (Half an entry is what a disk's checksum cuts off.) */
+static void tear(struct raft_memory *m)
+{
+    const struct op *op = m->lanes[LANE_LOG];
+    unsigned whole = (unsigned)(next_random(m) % (count(op) + 1));
+    for (; whole > 0; whole--) {
+        store(m, op);
+        op = op->next;
+    }
+    if (op && op->kind == OP_APPEND) {
+        store_entries(m, op, (unsigned)(next_random(m) % (op->n + 1)));
+    }
+    const struct op *put = m->lanes[LANE_SNAPSHOT];
+    bool is_put = put && put->kind == OP_PUT && next_random(m) % 2 == 0;
+    /* What stands in the log behind it may have gone, or be there no more. */
+    if (is_put && put->snapshot->index > m->meta.index &&
+        raft_log_term(&m->log, put->snapshot->index) > 0) {
+        store_snapshot(m, put);
+    }
+}
+
 void raft_memory_crash(struct raft_memory *m)
 {
-    struct op *first = m->lanes[LANE_LOG];
-    if (first && first->kind == OP_APPEND && first->n > 0) {
-        store_entries(m, first, (unsigned)(next_random(m) % (first->n + 1)));
-    }
+    tear(m);
     for (unsigned lane = 0; lane < LANES; lane++) {
         while (m->lanes[lane]) {
             struct op *op = m->lanes[lane];

@@ -21,6 +21,10 @@ struct raft_memory_faults {
     unsigned delay_max_ms;
     bool is_full;        /* writes hold until it is not; capacity is 0 */
     unsigned fail_after; /* the so-manieth write from now fails; 0: none */
+    /* In the so-manieth write of term or vote from now the machine stops: it fails, and the disk
+     * has the old or the new. 0: none. is_stopped says that it has come to that. */
+    unsigned stop_at_meta;
+    bool is_stopped;
 };
 
 /* Empty. */
@@ -54,8 +58,9 @@ uint64_t raft_memory_now_ms(const struct raft_memory *m);
 /* When the next write is due; UINT64_MAX: none is. */
 uint64_t raft_memory_next(const struct raft_memory *m);
 
-/* The machine stops: writes under way are cancelled, and of the oldest append the first entries may
- * have reached the disk, as the seed has it. */
+/* The machine stops: writes under way are cancelled. A prefix of them is on the disk all the same,
+ * as the seed has it: some whole, and of the next append the first entries. Term and vote are never
+ * lost once their write has returned. */
 void raft_memory_crash(struct raft_memory *m);
 
 /* The most that reached() was told; the log must never be shorter than this after a crash. */

@@ -177,6 +177,8 @@ void node_boot(struct node *n)
     struct fail fail = {0};
     const struct peer_net_maker net = {n, net_create};
     const struct effects_edge edge = {n, edge_perform};
+    raft_memory_faults(n->disk)->stop_at_meta = 0;
+    raft_memory_faults(n->disk)->is_stopped = false;
     fill_seed(n, seed);
     raft_memory_run(n->disk, mono_ms(n));
     const struct core_played played = {
@@ -264,9 +266,22 @@ static void run_db(struct node *n)
     }
 }
 
+/* Its machine stopped in a write of term or vote. */
+static void end_stopped(struct node *n)
+{
+    world_note(n->w, "node %u stops in a write of its term or vote", n->place);
+    node_crash(n);
+    n->up_ms = n->w->now_ms + 10 + world_random(n->w, 1500);
+    weather_doubt(n, n->up_ms - n->w->now_ms);
+}
+
 /* The process has ended itself. */
 static void end_dead(struct node *n)
 {
+    if (raft_memory_faults(n->disk)->is_stopped) {
+        end_stopped(n);
+        return;
+    }
     if (!n->wants_restart) {
         world_fail(n->w, "node %u ends: %s", n->place, fail_text(&n->why));
     }

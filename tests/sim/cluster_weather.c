@@ -11,7 +11,7 @@ static struct node *any_node(struct world *w)
     return &w->nodes[world_random(w, w->count)];
 }
 
-static void doubt(struct node *n, uint64_t for_ms)
+void weather_doubt(struct node *n, uint64_t for_ms)
 {
     uint64_t until = n->w->now_ms + for_ms + DOUBT_MS;
     n->doubt_ms = until > n->doubt_ms ? until : n->doubt_ms;
@@ -26,7 +26,7 @@ static void crash_one(struct world *w)
     world_note(w, "weather: node %u crashes", n->place);
     node_crash(n);
     n->up_ms = w->now_ms + 10 + world_random(w, world_chance(w, 80) ? 1500 : 6000);
-    doubt(n, n->up_ms - w->now_ms);
+    weather_doubt(n, n->up_ms - w->now_ms);
 }
 
 static void crash_all(struct world *w)
@@ -36,7 +36,7 @@ static void crash_all(struct world *w)
         struct node *n = &w->nodes[i];
         node_crash(n);
         n->up_ms = w->now_ms + 10 + world_random(w, 1000);
-        doubt(n, 1000);
+        weather_doubt(n, 1000);
     }
 }
 
@@ -48,7 +48,7 @@ static void pause_one(struct world *w)
         world_note(w, "weather: node %u stands still for %llu ms", n->place,
                    (unsigned long long)ms);
         n->paused_ms = n->paused_ms > w->now_ms + ms ? n->paused_ms : w->now_ms + ms;
-        doubt(n, ms);
+        weather_doubt(n, ms);
     }
 }
 
@@ -59,7 +59,7 @@ static void join_all(struct world *w)
         for (unsigned to = 0; to < w->count; to++) {
             w->weather.is_cut[from][to] = false;
         }
-        doubt(&w->nodes[from], 0);
+        weather_doubt(&w->nodes[from], 0);
     }
 }
 
@@ -76,7 +76,7 @@ static void cut_some(struct world *w)
             bool is_in = (side >> from & 1) == 0 && (side >> to & 1) == 1;
             w->weather.is_cut[from][to] = is_out || (is_in && !is_one_way);
         }
-        doubt(&w->nodes[from], 0);
+        weather_doubt(&w->nodes[from], 0);
     }
 }
 
@@ -107,8 +107,9 @@ static void change_disk(struct world *w)
     f->delay_max_ms = f->delay_min_ms + (unsigned)world_random(w, world_chance(w, 80) ? 10 : 400);
     f->is_full = world_chance(w, 10);
     n->db_delay_ms = (unsigned)world_random(w, world_chance(w, 80) ? 10 : 600);
-    if (f->is_full || f->delay_max_ms > 100) {
-        doubt(n, 0);
+    f->stop_at_meta = world_chance(w, 25) ? 1 + (unsigned)world_random(w, 3) : 0;
+    if (f->is_full || f->delay_max_ms > 100 || f->stop_at_meta > 0) {
+        weather_doubt(n, 0);
     }
     world_note(w, "weather: disk of node %u: %u to %u ms%s, tables %u ms", n->place,
                f->delay_min_ms, f->delay_max_ms, f->is_full ? ", full" : "", n->db_delay_ms);

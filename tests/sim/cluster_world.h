@@ -314,6 +314,9 @@ struct node *world_leader(struct world *w);
 void weather_begin(struct world *w);
 void weather_calm(struct world *w);
 
+/* What the node knows may be old from now on, until a while after so many ms. */
+void weather_doubt(struct node *n, uint64_t for_ms);
+
 /* It is calm, and no node stands still any more. */
 bool weather_is_over(const struct world *w);
 
