@@ -17,27 +17,35 @@ void weather_doubt(struct node *n, uint64_t for_ms)
     n->doubt_ms = until > n->doubt_ms ? until : n->doubt_ms;
 }
 
+void weather_crash(struct node *n, uint64_t down_ms)
+{
+    world_note(n->w, "weather: node %u crashes", n->place);
+    node_crash(n);
+    n->up_ms = n->w->now_ms + down_ms;
+    weather_doubt(n, down_ms);
+}
+
 static void crash_one(struct world *w)
 {
     struct node *n = any_node(w);
-    if (!n->core) {
-        return;
+    if (n->core) {
+        weather_crash(n, 10 + world_random(w, world_chance(w, 80) ? 1500 : 6000));
     }
-    world_note(w, "weather: node %u crashes", n->place);
-    node_crash(n);
-    n->up_ms = w->now_ms + 10 + world_random(w, world_chance(w, 80) ? 1500 : 6000);
-    weather_doubt(n, n->up_ms - w->now_ms);
 }
 
 static void crash_all(struct world *w)
 {
-    world_note(w, "weather: all crash");
     for (unsigned i = 0; i < w->count; i++) {
-        struct node *n = &w->nodes[i];
-        node_crash(n);
-        n->up_ms = w->now_ms + 10 + world_random(w, 1000);
-        weather_doubt(n, 1000);
+        weather_crash(&w->nodes[i], 10 + world_random(w, 1000));
     }
+}
+
+void weather_pause(struct node *n, uint64_t ms)
+{
+    struct world *w = n->w;
+    world_note(w, "weather: node %u stands still for %llu ms", n->place, (unsigned long long)ms);
+    n->paused_ms = n->paused_ms > w->now_ms + ms ? n->paused_ms : w->now_ms + ms;
+    weather_doubt(n, ms);
 }
 
 static void pause_one(struct world *w)
@@ -45,14 +53,11 @@ static void pause_one(struct world *w)
     struct node *n = any_node(w);
     uint64_t ms = 50 + world_random(w, world_chance(w, 70) ? 800 : 6000);
     if (n->core) {
-        world_note(w, "weather: node %u stands still for %llu ms", n->place,
-                   (unsigned long long)ms);
-        n->paused_ms = n->paused_ms > w->now_ms + ms ? n->paused_ms : w->now_ms + ms;
-        weather_doubt(n, ms);
+        weather_pause(n, ms);
     }
 }
 
-static void join_all(struct world *w)
+void weather_join(struct world *w)
 {
     world_note(w, "weather: all links heal");
     for (unsigned from = 0; from < w->count; from++) {
@@ -115,7 +120,7 @@ static void change_disk(struct world *w)
                f->delay_min_ms, f->delay_max_ms, f->is_full ? ", full" : "", n->db_delay_ms);
 }
 
-static void mend_disks(struct world *w)
+void weather_mend(struct world *w)
 {
     for (unsigned i = 0; i < w->count; i++) {
         *raft_memory_faults(w->nodes[i].disk) = (struct raft_memory_faults){.delay_max_ms = 2};
@@ -134,9 +139,9 @@ static void set_clock(struct world *w)
 static void storm(struct world *w, void *arg, uint64_t number)
 {
     static void (*const kinds[])(struct world *) = {
-        crash_one,  crash_one,  crash_one,   pause_one,   pause_one,  cut_some,
-        cut_some,   join_all,   join_all,    join_all,    reset_link, reset_link,
-        change_air, change_air, change_disk, change_disk, mend_disks, set_clock,
+        crash_one,  crash_one,    crash_one,    pause_one,    pause_one,    cut_some,
+        cut_some,   weather_join, weather_join, weather_join, reset_link,   reset_link,
+        change_air, change_air,   change_disk,  change_disk,  weather_mend, set_clock,
     };
     (void)arg;
     (void)number;
@@ -159,8 +164,8 @@ void weather_begin(struct world *w)
 void weather_calm(struct world *w)
 {
     w->is_calm = true;
-    join_all(w);
-    mend_disks(w);
+    weather_join(w);
+    weather_mend(w);
     w->weather.latency_min_ms = 1;
     w->weather.latency_max_ms = 3;
     w->weather.loss_percent = 0;

@@ -2,8 +2,9 @@
  * configs, the links between them, and clients, in virtual time.
  *
  * world.c: time, chance, events, what happened. net.c: links (streams that break). node.c: nodes
- * that start, stop, crash, and their disks. weather.c: what goes wrong. call.c: requests as an edge
- * makes them. naming.c, config.c: clients and what they believe. check.c: what must hold.
+ * that start, stop, crash, and their disks. weather.c: what goes wrong, by chance; script.c: as a
+ * text says. call.c: requests as an edge makes them. naming.c, config.c: clients and what they
+ * believe. check.c: what must hold.
  *
  * Thread:  one (THREAD_CORE).
  * Seed:    everything random comes from it: the same seed gives the same run, on every machine.
@@ -317,8 +318,26 @@ void weather_calm(struct world *w);
 /* What the node knows may be old from now on, until a while after so many ms. */
 void weather_doubt(struct node *n, uint64_t for_ms);
 
+/* One thing each: of a node that crashes and comes back, or stands still; of all links, all disks.
+ */
+void weather_crash(struct node *n, uint64_t down_ms);
+void weather_pause(struct node *n, uint64_t ms);
+void weather_join(struct world *w);
+void weather_mend(struct world *w);
+
 /* It is calm, and no node stands still any more. */
 bool weather_is_over(const struct world *w);
+
+/* ---------------------------------------------------------------- script.c */
+
+/* What is told in a scenario happens from now on, in its time; scenarios says how it is told. Exits
+ * 2 when the file has no such name. The script is to be freed after the world is closed. */
+struct script;
+struct script *script_read(const char *path, const char *name);
+uint64_t script_seed(const struct script *s);
+void script_begin(struct world *w, struct script *s);
+bool script_is_over(const struct script *s);
+void script_free(struct script *s);
 
 /* ---------------------------------------------------------------- call.c */
 

@@ -1,5 +1,5 @@
 /* Runs seeds FIRST to LAST: whole cores in a storm, then calm, in which everything must come right.
- * With "loud" what happens is told as it does.
+ * With "loud" what happens is told as it does. --scenario FILE NAME: what a file tells.
  */
 #include "cluster_world.h"
 
@@ -67,6 +67,22 @@ static void run_seed(struct world *w, uint64_t seed, const char *dir)
     check_history(w);
 }
 
+/* As run_seed, with what a scenario tells in place of a storm. */
+static void run_scenario(struct world *w, const char *path, const char *name, const char *dir)
+{
+    struct script *script = script_read(path, name);
+    world_open(w, script_seed(script), dir);
+    world_run(w, PEACE_MS);
+    script_begin(w, script);
+    while (!script_is_over(script)) {
+        world_run(w, w->now_ms + STEP_MS);
+    }
+    calm_down(w);
+    check_history(w);
+    world_close(w);
+    script_free(script);
+}
+
 static char base[64]; /* where the nodes' tables are, until the end */
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
@@ -110,11 +126,19 @@ static void use_no_locks(void)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: sim_cluster FIRST [LAST] [loud]\n");
+        fprintf(stderr, "usage: sim_cluster FIRST [LAST] [loud] | --scenario FILE NAME [loud]\n");
         return 2;
     }
     thread_become(THREAD_CORE, "core");
     static struct world w;
+    w.is_loud = strcmp(argv[argc - 1], "loud") == 0;
+    log_set_level(w.is_loud ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
+    make_base();
+    use_no_locks();
+    if (argc > 3 && strcmp(argv[1], "--scenario") == 0) {
+        run_scenario(&w, argv[2], argv[3], base);
+        return 0;
+    }
     uint64_t first = strtoull(argv[1], NULL, 10);
     uint64_t last = argc > 2 ? strtoull(argv[2], NULL, 10) : first;
     last = last < first ? first : last;
@@ -122,10 +146,6 @@ int main(int argc, char **argv)
     if (seeds && first != last) {
         last = first + strtoull(seeds, NULL, 10) - 1;
     }
-    w.is_loud = strcmp(argv[argc - 1], "loud") == 0;
-    log_set_level(w.is_loud ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
-    make_base();
-    use_no_locks();
     uint64_t writes = 0;
     uint64_t reads = 0;
     uint64_t degraded = 0;
