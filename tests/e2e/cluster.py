@@ -38,6 +38,7 @@ class Test:
     """A cluster of its own, and what the test at hand has started."""
 
     def __init__(self, args, name, in_lab):
+        self.args = args
         self.home = tempfile.mkdtemp(prefix="nacre-cluster-%s-" % name)
         self.lab = cluster_harness.Lab() if in_lab else None
         self.cluster = cluster_harness.Cluster(args.nacre, self.home, self.lab)

@@ -191,12 +191,12 @@ class Node(harness.Server):
 
 
 class Cluster:
-    """Three nodes and what tests do to them."""
+    """Three nodes, or count, and what tests do to them. taken: main ports that are other nodes'."""
 
-    def __init__(self, nacre, home, lab=None, random_seed=None):
+    def __init__(self, nacre, home, lab=None, random_seed=None, count=NODES, taken=()):
         self.lab, self.random, self.nodes = lab, random.Random(random_seed), []
-        taken = set()
-        for n in range(NODES):
+        taken = set(taken)
+        for n in range(count):
             port = LAB_PORT if lab else own_port(taken)
             host, enter = (lab.hosts[n], lab.entrance(n)) if lab else ("127.0.0.1", harness.die_with_parent)
             self.nodes.append(Node(nacre, os.path.join(home, "node%d" % n), n, host, port, enter))

@@ -7,8 +7,9 @@ import json
 import time
 
 from cluster_actors import Crowd, Swarm
-from cluster_harness import NODES
+from cluster_harness import NODES, Cluster
 from cluster_load import Http
+from cluster_strangers import ALIEN, DEADLINE_S, HALF, Strangers, cpu_s, hello
 from harness import Failed, wait_for
 from scenarios import Client, Watch, instance, ms, plain
 
@@ -397,6 +398,99 @@ def ready_everywhere(t):
     wait_for("readiness of all nodes", lambda: [n.get("/v1/console/health/readiness")[0] for n in t.cluster.nodes], lambda l: l == [200] * NODES, 5)
 
 
+# ---------------------------------------------------------------- strangers
+
+BURST = 10000
+HELLOS, HELLOS_AT_ONCE = 300, 50  # of one address; more than these 50 have a rate
+SILENT = 300
+STRANGER_MS = 2  # of CPU for each of the burst, at most
+
+
+def terms(nodes):
+    return [n.metric("nacre_log_term") for n in nodes]
+
+
+def strangers_at_a_port(t, node, port):
+    """Everything that is nobody's business on one port; a remark."""
+    s = t.keep(Strangers(node, port))
+    for say in ALIEN + ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] if port == "peers" else []):
+        s.refused(say)
+    s.refused(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request")
+    s.refused(hello("somebody.else"))
+    s.expect(alien=len(ALIEN), http1=1, tls=1)
+    before = cpu_s(node)
+    for i in range(BURST):
+        s.come((HALF + ALIEN)[i % 7])
+        s.go()
+    seen = s.expect(5)
+    wait_for("all of them are counted", lambda: sum(s.since().values()), lambda n: n >= s.made, 5)
+    each_ms = (cpu_s(node) - before) * 1000 / BURST
+    if each_ms > STRANGER_MS:
+        raise Failed("a connection to the port of %s costs %.2f ms of CPU, load included" % (port, each_ms))
+    if seen["peer"]:
+        raise Failed("%d of them were taken for peers" % seen["peer"])
+    for i in range(SILENT):
+        s.come(HALF[i % 3])
+    s.expect(DEADLINE_S + 3, late=SILENT)
+    s.go()
+    for _ in range(HELLOS):
+        s.come(hello())
+    seen = s.expect(too_many_hellos=HELLOS // 2)
+    if seen["peer"] < HELLOS_AT_ONCE:
+        raise Failed("only %d handshakes of %d were begun" % (seen["peer"], HELLOS))
+    s.go()
+    return "%s: %.2f ms of CPU each, %d of %d handshakes begun" % (port, each_ms, seen["peer"], HELLOS)
+
+
+def strangers(t):
+    """Garbage, ten thousand connects, silence and handshakes by the hundred at both ports of the leader: refused cheaply, counted, and nothing changes."""
+    crowd, leader = t.crowd(languages=()), t.cluster.leader()
+    before, streams = terms(t.cluster.nodes), [n.metric("nacre_peer_disconnects_total") for n in t.cluster.nodes]
+    said = [strangers_at_a_port(t, leader, port) for port in ("peers", "clients")]
+    if terms(t.cluster.nodes) != before or t.cluster.leader() is not leader:
+        raise Failed("there was an election: terms %s, before %s" % (terms(t.cluster.nodes), before))
+    if [n.metric("nacre_peer_disconnects_total") for n in t.cluster.nodes] != streams:
+        raise Failed("streams between members ended")
+    return "; ".join(said + [crowd.finish()])
+
+
+def refused_keys(nodes):
+    return [n.metric("nacre_strangers_refused_total") for n in nodes]
+
+
+def names_stranger(node, identity):
+    with open(node.log, encoding="utf-8") as f:
+        return any("event=stranger_refused" in line and "last_id=" + identity in line for line in f)
+
+
+def another_clusters_member(t):
+    """A node of another cluster lists the members of this one: they refuse its key, count it and name it in the log, and neither cluster changes."""
+    crowd = t.crowd(languages=())
+    other = t.keep(Cluster(t.args.nacre, t.home + "/other", count=2, taken={n.port for n in t.cluster.nodes}))
+    other.start()
+    Http(other.nodes[0].address).config("POST", "of-the-other", content="theirs")
+    Http(t.cluster.nodes[0].address).config("POST", "of-this-one", content="ours")
+    members, theirs = [sorted(n.members()) for n in t.cluster.nodes], identity_of(other.nodes[0])
+    before, in_log = terms(t.cluster.nodes + other.nodes), [n.metric("nacre_members_in_log") for n in t.cluster.nodes + other.nodes]
+    other.nodes[0].write_list(other.addresses + t.cluster.addresses)
+    wait_for("every member has refused it several times", lambda: refused_keys(t.cluster.nodes), lambda l: min(l) >= 3, JOINS_S)
+    for n in t.cluster.nodes:
+        wait_for("node %d names it in its log" % n.number, lambda n=n: names_stranger(n, theirs), bool, 5)
+    for mine, key in ((t.cluster, "of-the-other"), (other, "of-this-one")):
+        found = [Http(n.address).config("GET", key)[0] for n in mine.nodes]
+        if found != [404] * len(found):
+            raise Failed("%s is found in the wrong cluster: %s" % (key, found))
+    if [sorted(n.members()) for n in t.cluster.nodes] != members:
+        raise Failed("the members are others than before")
+    now = terms(t.cluster.nodes + other.nodes), [n.metric("nacre_members_in_log") for n in t.cluster.nodes + other.nodes]
+    if now != (before, in_log):
+        raise Failed("terms and members of the logs were %s, are %s" % ((before, in_log), now))
+    status, text = Http(other.nodes[1].address).config("POST", "of-the-other", content="still theirs")
+    if status != 200:
+        raise Failed("the other cluster takes no write any more: %d %s" % (status, text))
+    return "refused %s times; %s" % (refused_keys(t.cluster.nodes), crowd.finish())
+
+
 # ---------------------------------------------------------------- rolling restart
 
 def rolling_restart(t, clients=200):
@@ -416,7 +510,7 @@ def rolling_restart(t, clients=200):
 
 # Without a network of their own, and with one.
 ON_LOOPBACK = (ready_everywhere, kill_leader, kill_follower, stop_leader, stop_follower, pause_leader, pause_follower, kill_all, restart_in_any_order,
-               wiped_follower, wiped_leader, owner_lost, below_quorum, rolling_restart)
+               wiped_follower, wiped_leader, owner_lost, below_quorum, strangers, another_clusters_member, rolling_restart)
 IN_LAB = (partition_leader_alone, partition_follower_alone, partition_all_apart, partition_leader_is_not_heard, partition_leader_hears_nothing,
           partition_follower_is_not_heard, partition_follower_hears_nothing, partition_followers_apart, partition_leader_and_follower_apart,
           changed_address)
