@@ -43,6 +43,7 @@ static void check_state(struct node *n)
     if (index >= ENTRIES_MAX) {
         world_fail(w, "more entries than the world holds");
     }
+    digest += w->falsehood == FALSE_STATE ? n->place : 0;
     struct entry_seen *e = &w->entries[index];
     if (e->state == 0) {
         e->state = digest ? digest : 1;
@@ -61,6 +62,9 @@ void check_turn(struct node *n)
 {
     n->degraded = core_peering(n->core)->lease.reads_degraded;
     struct consensus_state s = core_log_state(n->core);
+    if (n->w->falsehood == FALSE_LEADER && s.term > 1 && n->w->leader_of[s.term] != 0) {
+        s.role = CONSENSUS_LEADER;
+    }
     check_leader(n, &s);
     check_state(n);
 }
@@ -105,6 +109,7 @@ void check_apply(void *self, uint64_t index, enum consensus_kind kind, struct sp
         n->entry_digest = 0xcbf29ce484222325u;
     }
     n->entry_digest = mix(mix(n->entry_digest, &kind, sizeof(kind)), op.data, op.len);
+    n->entry_digest += w->falsehood == FALSE_ENTRY ? n->place : 0;
     struct entry_seen *e = &w->entries[index];
     e->boot = e->boot ? e->boot : n->boot;
     if (kind == CONSENSUS_CONFIG && e->boot == n->boot) {

@@ -53,6 +53,9 @@ static void add_value(struct world *w, struct config_key key, uint64_t value)
     unsigned k = (unsigned)(key.data_id.data[1] - '0'); /* "dN" */
     ASSERT(k < KEYS_MAX);
     struct key_history *h = &w->keys_seen[k];
+    if (w->falsehood == FALSE_LOG && !w->is_calm && h->count > 0) {
+        return;
+    }
     if (h->count == h->cap) {
         h->cap = h->cap ? 2 * h->cap : OPS_FIRST;
         h->values = mem_realloc(h->values, h->cap, sizeof(*h->values));
@@ -101,6 +104,9 @@ static void on_done(struct world *w, void *arg, uint64_t number, const struct re
         op->is_degraded = r->is_degraded;
         w->reads_degraded += !op->is_write && op->is_degraded;
         op->value = op->is_write ? op->value : value_in(r->text);
+        if (w->falsehood == FALSE_READ && !op->is_write && w->keys_seen[op->key].count > 0) {
+            op->value = w->keys_seen[op->key].values[0];
+        }
         w->writes_done += op->is_write;
         w->reads_done += !op->is_write;
     }
@@ -262,6 +268,9 @@ static void on_listen(struct world *w, void *arg, uint64_t number)
 
 void config_on_push(struct world *w, struct config_client *c, const char *type, const char *text)
 {
+    if (w->falsehood == FALSE_SILENCE && w->is_calm) {
+        return;
+    }
     if (strcmp(type, "ConfigChangeNotifyRequest") == 0) {
         world_note(w, "client c%u is told of d%llu", c->place,
                    (unsigned long long)json_number(text, "dataId"));

@@ -165,7 +165,8 @@ static void take_list(struct world *w, struct naming_client *c, unsigned s, cons
                       bool is_push)
 {
     uint64_t stamp = json_number(text, "lastRefTime");
-    unsigned hosts = naming_hosts(text);
+    bool is_false = is_push && w->falsehood == FALSE_PUSH && w->numbers % 4 == 0;
+    unsigned hosts = is_false ? 0 : naming_hosts(text);
     if (stamp < c->stamp[s]) {
         return;
     }

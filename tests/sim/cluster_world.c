@@ -169,7 +169,9 @@ void world_open(struct world *w, uint64_t seed, const char *dir)
 {
     char(*trail)[TRAIL_WIDTH] = w->trail ? w->trail : mem_zalloc(TRAIL_LINES, TRAIL_WIDTH);
     bool is_loud = w->is_loud;
+    enum falsehood falsehood = w->falsehood;
     *w = (struct world){.seed = seed,
+                        .falsehood = falsehood,
                         .random = seed * 0x9e3779b97f4a7c15u + 11,
                         .now_ms = 1000,
                         .hash = 0xcbf29ce484222325u,

@@ -4,7 +4,7 @@
  * world.c: time, chance, events, what happened. net.c: links (streams that break). node.c: nodes
  * that start, stop, crash, and their disks. weather.c: what goes wrong, by chance; script.c: as a
  * text says. call.c: requests as an edge makes them. naming.c, config.c: clients and what they
- * believe. check.c: what must hold.
+ * believe. check.c: what must hold; break.c: what makes it fail.
  *
  * Thread:  one (THREAD_CORE).
  * Seed:    everything random comes from it: the same seed gives the same run, on every machine.
@@ -213,8 +213,23 @@ struct weather {
     bool is_cut[NODES_MAX][NODES_MAX]; /* from, to */
 };
 
+/* What the simulator itself falsifies, to show that its checks can fail (break.c). */
+enum falsehood {
+    TRUTH,
+    FALSE_LEADER,  /* a follower says that it leads as well */
+    FALSE_ENTRY,   /* a node applies something else */
+    FALSE_STATE,   /* a node's digest is another */
+    FALSE_LOG,     /* it never had what was written */
+    FALSE_READ,    /* the first value that ever was */
+    FALSE_CLIENT,  /* it lives, as nobody knows */
+    FALSE_DEATH,   /* it is dead, and its connection is open */
+    FALSE_PUSH,    /* an empty list */
+    FALSE_SILENCE, /* notices of changes are lost */
+};
+
 struct world {
     uint64_t seed;
+    enum falsehood falsehood;
     uint64_t random;
     uint64_t now_ms;
     unsigned count;
@@ -390,6 +405,14 @@ unsigned naming_hosts(const char *text);
 
 /* Number n of a text like "key":"n" or "key":n behind at; 0 when it is not there. */
 uint64_t json_number(const char *text, const char *key);
+
+/* ---------------------------------------------------------------- break.c */
+
+/* The falsehood of that name; exits 2 when there is none. */
+enum falsehood break_named(const char *name);
+
+/* What clients believe is falsified: for those that need calm. */
+void break_beliefs(struct world *w);
 
 /* ---------------------------------------------------------------- check.c */
 

@@ -1,5 +1,6 @@
 /* Runs seeds FIRST to LAST: whole cores in a storm, then calm, in which everything must come right.
  * With "loud" what happens is told as it does. --scenario FILE NAME: what a file tells.
+ * --break NAME SEED: something is falsified, and that has to be found.
  */
 #include "cluster_world.h"
 
@@ -48,6 +49,7 @@ static void calm_down(struct world *w)
     w->healed_ms = w->now_ms;
     world_run(w, w->now_ms + WRITES_MS);
     w->is_quiet = true;
+    break_beliefs(w);
     uint64_t begin = w->now_ms;
     while ((what = check_calm(w)) != NULL) {
         world_run(w, w->now_ms + STEP_MS);
@@ -126,7 +128,8 @@ static void use_no_locks(void)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: sim_cluster FIRST [LAST] [loud] | --scenario FILE NAME [loud]\n");
+        fprintf(stderr, "usage: sim_cluster FIRST [LAST] [loud] | --scenario FILE NAME [loud] | "
+                        "--break NAME SEED\n");
         return 2;
     }
     thread_become(THREAD_CORE, "core");
@@ -135,6 +138,13 @@ int main(int argc, char **argv)
     log_set_level(w.is_loud ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR);
     make_base();
     use_no_locks();
+    if (argc > 3 && strcmp(argv[1], "--break") == 0) {
+        w.falsehood = break_named(argv[2]);
+        run_seed(&w, strtoull(argv[3], NULL, 10), base);
+        world_close(&w);
+        printf("nothing was found\n");
+        return 0;
+    }
     if (argc > 3 && strcmp(argv[1], "--scenario") == 0) {
         run_scenario(&w, argv[2], argv[3], base);
         return 0;
