@@ -21,6 +21,7 @@
 struct call {
     struct api_call api; /* first */
     struct call *prev, *next;
+    struct call *stalled_prev, *stalled_next; /* in node->stalled */
     struct world *w;
     unsigned place;
     uint64_t boot;
@@ -175,15 +176,8 @@ static int check_served(const struct node *n, const struct call *c)
     return 0;
 }
 
-static void on_arrive(struct world *w, void *arg, uint64_t number)
+static void arrive(struct node *n, struct call *c)
 {
-    struct call *c = arg;
-    struct node *n = &w->nodes[c->place];
-    (void)number;
-    if (n->core && n->paused_ms > w->now_ms) {
-        world_after(w, n->paused_ms - w->now_ms, on_arrive, c, 0);
-        return;
-    }
     int err = check_served(n, c);
     if (err) {
         send_home(c, err);
@@ -201,8 +195,40 @@ static void on_arrive(struct world *w, void *arg, uint64_t number)
     }
     struct core_port port = core_port(n->core);
     if (port.post(port.self, &c->api.mail) != 0) {
-        world_fail(w, "node %u takes no mail", n->place);
+        world_fail(n->w, "node %u takes no mail", n->place);
     }
+}
+
+/* A connection is a stream: what came first is served first, however often a node stops. */
+static void on_wake(struct world *w, void *arg, uint64_t number)
+{
+    struct node *n = arg;
+    (void)number;
+    if (n->core && n->paused_ms > w->now_ms) {
+        world_after(w, n->paused_ms - w->now_ms, on_wake, n, 0);
+        return;
+    }
+    while (n->stalled) {
+        struct call *c = n->stalled;
+        DL_DELETE2(n->stalled, c, stalled_prev, stalled_next);
+        arrive(n, c);
+    }
+}
+
+static void on_arrive(struct world *w, void *arg, uint64_t number)
+{
+    struct call *c = arg;
+    struct node *n = &w->nodes[c->place];
+    (void)number;
+    bool is_paused = n->core && n->paused_ms > w->now_ms;
+    if (!n->stalled && !is_paused) {
+        arrive(n, c);
+        return;
+    }
+    if (!n->stalled) {
+        world_after(w, n->paused_ms - w->now_ms, on_wake, n, 0);
+    }
+    DL_APPEND2(n->stalled, c, stalled_prev, stalled_next);
 }
 
 uint64_t call_send(struct world *w, unsigned place, struct client_conn *conn, const char *type,

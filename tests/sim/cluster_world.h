@@ -113,7 +113,8 @@ struct node {
     bool wants_restart;
     struct fail why;
     struct net net;
-    uint64_t degraded; /* reads that it had answered without a lease before this turn */
+    struct call *stalled; /* arrived while it stands still, in that order (cluster_call.c) */
+    uint64_t degraded;    /* reads that it had answered without a lease before this turn */
     /* of the entry that is being applied */
     uint64_t entry_index;
     uint64_t entry_digest;
