@@ -141,23 +141,22 @@ static void on_redo(struct world *w, void *arg, uint64_t number)
 /* ---------------------------------------------------------------- lists */
 
 /* A living client that has been registered on one connection all the time, with nothing wrong
- * around it, is in the list; so no push takes the last such one out of it. */
-static void check_push(struct world *w, const struct naming_client *c, unsigned s, unsigned hosts)
+ * around it, is in the list; so no push takes the last such one out of it. NULL: there is none. */
+static const struct naming_client *find_witness(const struct world *w,
+                                                const struct naming_client *c, unsigned s)
 {
-    if (hosts != 0 || w->nodes[c->conn.place].doubt_ms > w->now_ms) {
-        return;
-    }
     for (unsigned i = 0; i < w->naming_count; i++) {
         const struct naming_client *other = &w->naming[i];
         uint64_t key = conn_key(&other->conn);
         bool is_there = (c->list[s] >> i & 1) == 1 && other->is_alive && other->wants[s] &&
                         other->known[s] && key && other->known_conn[s] == key;
         if (is_there && w->now_ms - other->known_ms[s] > 2000 &&
-            w->nodes[other->conn.place].doubt_ms < w->now_ms) {
-            world_fail(w, "client n%u is pushed an empty list of service %u, and client n%u lives",
-                       c->place, s, i);
+            w->nodes[other->conn.place].doubt_ms < w->now_ms &&
+            w->nodes[c->conn.place].doubt_ms <= w->now_ms) {
+            return other;
         }
     }
+    return NULL;
 }
 
 /* The newest list wins, as in an SDK. */
@@ -165,13 +164,14 @@ static void take_list(struct world *w, struct naming_client *c, unsigned s, cons
                       bool is_push)
 {
     uint64_t stamp = json_number(text, "lastRefTime");
-    bool is_false = is_push && w->falsehood == FALSE_PUSH && w->numbers % 4 == 0;
-    unsigned hosts = is_false ? 0 : naming_hosts(text);
+    const struct naming_client *witness = is_push ? find_witness(w, c, s) : NULL;
+    unsigned hosts = witness && w->falsehood == FALSE_PUSH ? 0 : naming_hosts(text);
     if (stamp < c->stamp[s]) {
         return;
     }
-    if (is_push) {
-        check_push(w, c, s, hosts);
+    if (witness && hosts == 0) {
+        world_fail(w, "client n%u is pushed an empty list of service %u, and client n%u lives",
+                   c->place, s, witness->place);
     }
     c->stamp[s] = stamp;
     c->list[s] = hosts;

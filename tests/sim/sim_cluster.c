@@ -25,6 +25,7 @@
 #define WRITES_MS 4000 /* after that whatever is written goes through */
 #define QUIET_MS 45000 /* after that everything is right */
 #define STEP_MS 50
+#define BREAK_SEEDS 10 /* one of them has the occasion */
 
 static void wait_for_leader(struct world *w)
 {
@@ -140,8 +141,10 @@ int main(int argc, char **argv)
     use_no_locks();
     if (argc > 3 && strcmp(argv[1], "--break") == 0) {
         w.falsehood = break_named(argv[2]);
-        run_seed(&w, strtoull(argv[3], NULL, 10), base);
-        world_close(&w);
+        for (uint64_t i = 0; i < BREAK_SEEDS; i++) {
+            run_seed(&w, strtoull(argv[3], NULL, 10) + i, base);
+            world_close(&w);
+        }
         printf("nothing was found\n");
         return 0;
     }
