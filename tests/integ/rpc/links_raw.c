@@ -16,6 +16,7 @@
 enum { RAW_SENT, RAW_INITIAL, RAW_STATUS, RAW_OPS };
 
 struct raw_call {
+    atomic_uint refs; /* the test's, and the verifier's, which C-core lets go of when it likes */
     grpc_completion_queue *cq;
     grpc_channel *channel;
     grpc_call *call;
@@ -79,7 +80,7 @@ static int accept_any(void *self, grpc_tls_custom_verification_check_request *re
     (void)done;
     (void)done_arg;
     (void)ret_why;
-    *(atomic_bool *)self = true;
+    atomic_store(&((struct raw_call *)self)->saw_server, true);
     *ret_status = GRPC_STATUS_OK;
     return 1;
 }
@@ -90,9 +91,12 @@ static void cancel_nothing(void *self, grpc_tls_custom_verification_check_reques
     (void)request;
 }
 
-static void drop_nothing(void *self)
+static void unref(void *self)
 {
-    (void)self;
+    struct raw_call *c = self;
+    if (atomic_fetch_sub(&c->refs, 1) == 1) {
+        mem_free(c);
+    }
 }
 
 static grpc_channel_credentials *make_creds(struct raw_call *c, const struct identity *identity)
@@ -111,8 +115,7 @@ static grpc_channel_credentials *make_creds(struct raw_call *c, const struct ide
     if (pairs) {
         grpc_tls_credentials_options_watch_identity_key_cert_pairs(options);
     }
-    c->verifier = (grpc_tls_certificate_verifier_external){&c->saw_server, accept_any,
-                                                           cancel_nothing, drop_nothing};
+    c->verifier = (grpc_tls_certificate_verifier_external){c, accept_any, cancel_nothing, unref};
     grpc_tls_certificate_verifier *verifier =
         grpc_tls_certificate_verifier_external_create(&c->verifier);
     grpc_tls_credentials_options_set_certificate_verifier(options, verifier);
@@ -131,6 +134,7 @@ struct raw_call *raw_open(uint16_t port, const struct identity *identity, const 
 {
     grpc_init();
     struct raw_call *c = mem_zalloc(1, sizeof(*c));
+    atomic_init(&c->refs, 2);
     c->cq = grpc_completion_queue_create_for_next(NULL);
     c->channel = make_channel(port, make_creds(c, identity));
     c->call =
@@ -236,6 +240,6 @@ void raw_close(struct raw_call *c)
            GRPC_QUEUE_SHUTDOWN) {
     }
     grpc_completion_queue_destroy(c->cq);
-    grpc_shutdown_blocking(); /* before the verifier goes */
-    mem_free(c);
+    grpc_shutdown_blocking();
+    unref(c);
 }
