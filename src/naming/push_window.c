@@ -267,8 +267,9 @@ static void acked(struct naming *n, struct subscription *sub, struct now now)
     sub->fanout = 0;
     sub->tries = 0;
     /* A held change goes with the fan-out that is near anyway, or by itself at the end of this
-     * turn. */
-    if (sub->held && !deadline_is_set(&push->due)) {
+     * turn. With something pending the fan-out may find that the list was pushed (is_told): not to
+     * this one. */
+    if (sub->held && (push->has_digest || !deadline_is_set(&push->due))) {
         due(n, sub, now.mono_ms);
         return;
     }

@@ -89,6 +89,33 @@ static void test_service__of_pending_alone__is_listed_queried_and_subscribed_to(
     cluster_heal(&c);
 }
 
+/* It still waited for an ack when the list was pushed to the others. */
+static void test_change__held_for_a_slow_subscriber__reaches_it_before_the_commit(void **state)
+{
+    (void)state;
+    uint64_t slow = story_subscriber(below(), "a", "10.0.0.8", "");
+    uint64_t quick = story_subscriber(below(), "a", "10.0.0.9", "");
+    uint64_t conn = story_connect(below(), "10.0.0.1");
+    uint64_t other = story_connect(below(), "10.0.0.2");
+    uint64_t again = story_connect(below(), "10.0.0.3");
+    assert_int_equal(story_register(below(), conn, "a", "10.0.0.1", 80), 0);
+    cluster_turn(&c);
+    assert_int_equal(story_take_and_ack(below(), quick), 1);
+    cluster_advance(&c, 1000);
+    assert_int_equal(story_register(below(), other, "a", "10.0.0.2", 80), 0);
+    cluster_turn(&c);
+    assert_int_equal(story_take_and_ack(below(), quick), 2);
+    /* The same instance of another connection: a change, and no other list. */
+    assert_int_equal(story_register(below(), again, "a", "10.0.0.2", 80), 0);
+    cluster_turn(&c);
+    assert_int_equal(story_take_and_ack(below(), slow), 1);
+    cluster_heal(&c);
+    cluster_advance(&c, 1000);
+    assert_int_equal(story_pushes(below(), quick), 0);
+    assert_int_equal(story_take_and_ack(below(), slow), 2);
+    assert_int_equal(story_pushes(below(), slow), 0);
+}
+
 static void test_commit__of_what_is_shown__is_not_pushed_again(void **state)
 {
     (void)state;
@@ -335,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_registration__is_answered_and_seen_here_alone),
         TEST(test_service__of_pending_alone__is_listed_queried_and_subscribed_to),
+        TEST(test_change__held_for_a_slow_subscriber__reaches_it_before_the_commit),
         TEST(test_commit__of_what_is_shown__is_not_pushed_again),
         TEST(test_connection_end__hides_what_is_applied_and_what_is_pending),
         TEST(test_deregistration__of_a_pending_one__is_seen_at_once),
