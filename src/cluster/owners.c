@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/digest.h"
 
 #define WORDS 4 /* of an owner as bytes */
@@ -137,6 +138,7 @@ int owners_load(struct owners *o, const struct byte_source *source, struct fail 
             return fail_set(fail, E_PARSE, "owner %zu is damaged", i);
         }
         struct owner *owner = find(&fresh, id);
+        ASSERT(owner); /* owners_up made it */
         owner->last_seq = le64toh(words[2]);
         owner->is_expired = le64toh(words[3]) == 1;
     }
