@@ -14,9 +14,10 @@
 
 #define NODES 3
 #define TRIES 200
-#define PORT_FIRST 11000 /* all below what the system gives to clients: 32768 and up */
+#define PORT_FIRST                                                                                 \
+    11000 /* all below those of test_node.c, and of what the system gives to clients */
 #define PORT_STEP 10
-#define PORT_COUNT 2000
+#define PORT_COUNT 799
 
 static struct disk disks[NODES];
 static struct member_list list;
