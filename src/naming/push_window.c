@@ -304,7 +304,7 @@ static void set_body(struct naming *n, struct cluster_set *set, struct now now, 
     struct service *s = push->service;
     const struct service_value *v = service_refresh(n, s, now);
     int64_t wall_ms = now.wall_ms > push->stamp ? now.wall_ms : push->stamp + 1;
-    push->stamp = v ? view_stamp(n->view, span_of(s->key, s->key_len), wall_ms) : wall_ms;
+    push->stamp = view_stamp(n->view, span_of(s->key, s->key_len), wall_ms);
     struct json_out j;
     json_init(&j, 128);
     push_begin(&j, set->request_id);

@@ -30,6 +30,7 @@ struct entry {
 struct shard {
     alignas(64) pthread_mutex_t lock; /* guards entries, their values and stamps */
     struct entry *entries;
+    int64_t told; /* greatest stamp of a key that had, or has, no entry */
 };
 
 struct view {
@@ -76,7 +77,7 @@ static struct entry *entry_find_or_add(struct place at, struct span key)
     /* Only the core adds, after its limits: a longer key from outside is merely not found. */
     ASSERT(key.len <= VIEW_KEY_MAX);
     e = mem_alloc(sizeof *e + key.len);
-    *e = (struct entry){0};
+    *e = (struct entry){.stamp = at.shard->told};
     if (key.len > 0) {
         memcpy(e->key, key.data, key.len);
     }
@@ -88,6 +89,13 @@ static int64_t stamp_draw(struct entry *e, int64_t wall_ms)
 {
     e->stamp = wall_ms > e->stamp ? wall_ms : e->stamp + 1;
     return e->stamp;
+}
+
+/* Of a key without an entry: the clock may be put back, who was told before is not. */
+static int64_t stamp_tell(struct shard *s, int64_t wall_ms)
+{
+    s->told = wall_ms > s->told ? wall_ms : s->told;
+    return s->told;
 }
 
 /* As stamp_draw, but many takes in one millisecond do not carry the stamp away from the clock. */
@@ -123,6 +131,7 @@ struct view *view_create(void)
     struct view *v = memory;
     for (unsigned i = 0; i < VIEW_SHARDS; i++) {
         v->shards[i].entries = NULL;
+        v->shards[i].told = 0;
         ASSERT(pthread_mutex_init(&v->shards[i].lock, NULL) == 0);
     }
     return v;
@@ -168,10 +177,10 @@ enum view_take view_take(struct view *v, struct span key, int64_t wall_ms,
         *ret_value = view_value_ref(e->value);
         *ret_stamp = stamp_take(e, wall_ms);
     }
-    unlock(at.shard);
     if (take == VIEW_NONE) {
-        *ret_stamp = wall_ms;
+        *ret_stamp = stamp_tell(at.shard, wall_ms);
     }
+    unlock(at.shard);
     return take;
 }
 
@@ -212,6 +221,7 @@ void view_remove(struct view *v, struct span key)
     struct entry *e = entry_find(at, key);
     if (e) {
         HASH_DELETE(hh, at.shard->entries, e);
+        (void)stamp_tell(at.shard, e->stamp);
     }
     unlock(at.shard);
     if (e) {
@@ -225,7 +235,7 @@ int64_t view_stamp(struct view *v, struct span key, int64_t wall_ms)
     struct place at = place_of(v, key);
     lock(at.shard);
     struct entry *e = entry_find(at, key);
-    int64_t stamp = e ? stamp_draw(e, wall_ms) : wall_ms;
+    int64_t stamp = e ? stamp_draw(e, wall_ms) : stamp_tell(at.shard, wall_ms);
     unlock(at.shard);
     return stamp;
 }

@@ -3,17 +3,20 @@
  * A map from key to an immutable, reference-counted value in 64 mutex-guarded shards; a lock is
  * held only to find and to take a reference (consensus.md 7: a rwlock starves the writer).
  *
- * Thread:  view_publish, view_spoil, view_remove: core only (main, before core runs). view_take:
- * any. Owns:    one reference to each published value. Stale:   a change makes the entry stale
- * before its client is answered; the value is put together again only when somebody reads it (the
- * read then goes to the core once) or it is pushed. So no read is older than an answered write, and
- * a change costs O(1). Stamp:   each take and each publish gets a number of milliseconds that grows
- * per key (max(now, last + 1)), drawn under the lock: a value taken later never carries a smaller
- * stamp than one taken before it, and an older value never a greater one than a newer value's
- * first. A publish always draws a greater one. Takes stop growing it VIEW_STAMP_LEAD_MAX_MS ahead
- *          of the clock: at 30,000 reads a second it would otherwise run away from the clock, and
- *          clients would ignore a restarted node until the clock had caught up. It is
- *          ServiceInfo.lastRefTime (grpc-sdk.md R10).
+ * Thread:  view_publish, view_spoil, view_remove: core only (main, before core runs).
+ *          view_take: any.
+ * Owns:    one reference to each published value.
+ * Stale:   a change makes the entry stale before its client is answered; the value is put together
+ *          again only when somebody reads it (the read then goes to the core once) or it is pushed.
+ *          So no read is older than an answered write, and a change costs O(1).
+ * Stamp:   each take and each publish gets a number of milliseconds that grows per key (max(now,
+ *          last + 1)), drawn under the lock: a value taken later never carries a smaller stamp than
+ *          one taken before it, and an older value never a greater one than a newer value's first.
+ *          A publish always draws a greater one. That a key is not there is told with a stamp that
+ *          does not fall, too, though the clock is put back. Takes stop growing it
+ *          VIEW_STAMP_LEAD_MAX_MS ahead of the clock: at 30,000 reads a second it would otherwise
+ *          run away from the clock, and clients would ignore a restarted node until the clock had
+ *          caught up. It is ServiceInfo.lastRefTime (grpc-sdk.md R10).
  * Keys:    bytes up to VIEW_KEY_MAX, made by the feature (view_key joins parts).
  */
 #ifndef NACRE_VIEW_VIEW_H
@@ -43,7 +46,7 @@ void view_value_unref(struct view_value *v);
 enum view_take {
     VIEW_FRESH, /* *ret_value holds a reference, *ret_stamp is drawn */
     VIEW_STALE, /* ask the core; *ret_value is NULL */
-    VIEW_NONE,  /* no such key; *ret_stamp is drawn from the clock alone */
+    VIEW_NONE,  /* no such key; *ret_stamp is no smaller than any that was drawn for it */
 };
 
 struct view;
@@ -65,7 +68,7 @@ int64_t view_publish(struct view *v, struct span key, int64_t wall_ms,
 /* Mark key stale (creating it when absent): the next take says VIEW_STALE. Drops the old value. */
 void view_spoil(struct view *v, struct span key);
 
-/* Forget key. Its stamp is forgotten too: wall-clock time carries it on. */
+/* Forget key. Stamps of its next value are greater than the last one's. */
 void view_remove(struct view *v, struct span key);
 
 /* A stamp without a value, for answers that the core gives itself. */

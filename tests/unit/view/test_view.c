@@ -156,6 +156,29 @@ static void test_view_stamp__strictly_grows_whatever_the_clock_does(void **state
     view_destroy(v);
 }
 
+/* Clients drop what has a smaller stamp than they have seen, also of a key that was not there. */
+static void test_view_stamp__of_a_key_that_comes_or_goes__never_falls(void **state)
+{
+    (void)state;
+    struct view *v = view_create();
+    struct view_value *value = NULL;
+    int64_t stamp = 0;
+    assert_int_equal(view_take(v, SPAN("a"), 6000, &value, &stamp), VIEW_NONE);
+    assert_int_equal(stamp, 6000);
+    /* The clock is put back. */
+    assert_int_equal(view_take(v, SPAN("a"), 1000, &value, &stamp), VIEW_NONE);
+    assert_int_equal(stamp, 6000);
+    assert_int_equal(view_stamp(v, SPAN("a"), 1001), 6000);
+    assert_int_equal(view_publish(v, SPAN("a"), 1002, number_create(1)), 6001);
+    assert_int_equal(view_publish(v, SPAN("a"), 9000, number_create(2)), 9000);
+    view_remove(v, SPAN("a"));
+    assert_int_equal(view_take(v, SPAN("a"), 1003, &value, &stamp), VIEW_NONE);
+    assert_int_equal(stamp, 9000);
+    view_spoil(v, SPAN("a"));
+    assert_int_equal(view_publish(v, SPAN("a"), 1004, number_create(3)), 9001);
+    view_destroy(v);
+}
+
 static void test_view_take__many_in_one_millisecond__do_not_leave_the_clock(void **state)
 {
     (void)state;
@@ -308,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_view_spoil__absent_key__is_created_stale),
         cmocka_unit_test(test_view_remove__forgets_key_and_value),
         cmocka_unit_test(test_view_stamp__strictly_grows_whatever_the_clock_does),
+        cmocka_unit_test(test_view_stamp__of_a_key_that_comes_or_goes__never_falls),
         cmocka_unit_test(test_view_take__many_in_one_millisecond__do_not_leave_the_clock),
         cmocka_unit_test(test_view__keys_are_bytes_and_copied),
         cmocka_unit_test(test_view__many_keys__each_finds_its_own),
