@@ -126,6 +126,15 @@ static struct raft_block *take_block(struct raft_driver *d, const struct raft_en
     return raft_block_copy(entry->buf.base, entry->buf.len);
 }
 
+/* libraft gave the bytes of an update's entries away. Those of submit are the block's. */
+static void free_batch(const struct raft_driver *d, const struct raft_update *update)
+{
+    void *bytes = update->entries.batch[0].batch;
+    if (!d->submitting || bytes != d->submitting->bytes) {
+        raft_free(bytes);
+    }
+}
+
 static int do_entries(struct raft_driver *d, const struct raft_update *update)
 {
     const struct raft_entry *batch = update->entries.batch;
@@ -143,9 +152,7 @@ static int do_entries(struct raft_driver *d, const struct raft_update *update)
         d->bytes_since += block->len;
         raft_log_append(&d->log, batch[i].term, batch[i].type, block);
     }
-    if (!d->submitting || batch[0].batch != d->submitting->bytes) {
-        raft_free(batch[0].batch);
-    }
+    free_batch(d, update);
     const struct raft_storage *s = &d->options.storage;
     int err = s->ops->truncate(s->self, index);
     if (!err) {
@@ -278,7 +285,9 @@ static void do_update(struct raft_driver *d, const struct raft_update *update)
         what = "writing the vote";
         err = s->ops->set_vote(s->self, raft_voted_for(&d->raft));
     }
-    if (!err && update->flags & RAFT_UPDATE_ENTRIES) {
+    if (err && update->flags & RAFT_UPDATE_ENTRIES) {
+        free_batch(d, update);
+    } else if (update->flags & RAFT_UPDATE_ENTRIES) {
         what = "writing entries";
         err = do_entries(d, update);
     }
