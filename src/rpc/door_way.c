@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "rpc/channel_args.h"
 
 #if NACRE_FRONT_DOOR
 
@@ -90,14 +91,7 @@ static const grpc_arg_pointer_vtable ARG_OPS = {arg_copy, arg_destroy, arg_compa
 
 grpc_arg door_way_arg(struct door_way *way)
 {
-    /* C-core copies the key; its struct is older than const. */
-    union {
-        const char *read;
-        char *write;
-    } name = {.read = way->name};
-    return (grpc_arg){.type = GRPC_ARG_POINTER,
-                      .key = name.write,
-                      .value.pointer = {.p = &way->handler, .vtable = &ARG_OPS}};
+    return channel_arg_pointer(way->name, &way->handler, &ARG_OPS);
 }
 
 int door_way_open(struct door_way *way, grpc_server *server, grpc_server_credentials *creds,
@@ -218,11 +212,7 @@ int door_way_check_handler(const void *handler, struct fail *fail)
 
 grpc_arg door_way_arg(struct door_way *way)
 {
-    union {
-        const char *read;
-        char *write;
-    } name = {.read = way->name};
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = name.write};
+    return channel_arg_int(way->name, 0);
 }
 
 int door_way_open(struct door_way *way, grpc_server *server, grpc_server_credentials *creds,

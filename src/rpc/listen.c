@@ -12,47 +12,34 @@
 #include <grpc/support/log.h>
 
 #include "base/log.h"
+#include "rpc/channel_args.h"
 
 #define ADDRESS_MAX 320
-
-static grpc_arg int_arg(const char *key, int value)
-{
-    /* C-core copies the key; its struct is older than const. */
-    union {
-        const char *read;
-        char *write;
-    } name = {.read = key};
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = name.write, .value.integer = value};
-}
 
 grpc_server *listen_create_server(const struct rpc_options *options, struct door_way *way)
 {
     grpc_resource_quota *quota = grpc_resource_quota_create("nacre");
     grpc_resource_quota_resize(quota, LISTEN_QUOTA_BYTES);
-    grpc_arg quota_arg = int_arg(GRPC_ARG_RESOURCE_QUOTA, 0);
-    quota_arg.type = GRPC_ARG_POINTER;
-    quota_arg.value.pointer.p = quota;
-    quota_arg.value.pointer.vtable = grpc_resource_quota_arg_vtable();
     grpc_arg list[] = {
         /* Rule 5: two processes must not share the port. */
-        int_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
-        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->receive_max_bytes),
-        int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
+        channel_arg_int(GRPC_ARG_ALLOW_REUSEPORT, 0),
+        channel_arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->receive_max_bytes),
+        channel_arg_int(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
         /* Rule 12: identity only. A gzip bomb would be inflated before the size is checked. */
-        int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
-        int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)options->streams_per_conn_max),
-        int_arg(GRPC_ARG_MAX_METADATA_SIZE, LISTEN_METADATA_MAX),
-        int_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (int)options->handshake_timeout_ms),
-        int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, (int)options->keepalive_ms),
-        int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)options->keepalive_timeout_ms),
+        channel_arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
+        channel_arg_int(GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)options->streams_per_conn_max),
+        channel_arg_int(GRPC_ARG_MAX_METADATA_SIZE, LISTEN_METADATA_MAX),
+        channel_arg_int(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, (int)options->handshake_timeout_ms),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_TIME_MS, (int)options->keepalive_ms),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, (int)options->keepalive_timeout_ms),
         /* DIFF(keepalive): sooner than Nacos, and nobody is punished. Rule 9: Go pings every 60 s,
          * also without a call; nobody is thrown out for pings (R13).
          */
-        int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-        int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000),
-        int_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
-        int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
-        quota_arg,
+        channel_arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        channel_arg_int(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000),
+        channel_arg_int(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
+        channel_arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        channel_arg_quota(quota),
         way ? door_way_arg(way) : (grpc_arg){0},
     };
     /* No MAX_CONNECTION_AGE_MS or _IDLE_MS: a GOAWAY would move a client's unary calls to a
@@ -63,29 +50,34 @@ grpc_server *listen_create_server(const struct rpc_options *options, struct door
     return server;
 }
 
-/* C-core only says that it failed. The system says why to whoever asks again. */
-static const char *bind_reason(const char *host, uint16_t port)
+int listen_try(const char *host, uint16_t port)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    const struct sockaddr *address = NULL;
-    socklen_t len = 0;
-    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
-        address = (const struct sockaddr *)(const void *)&v4;
-        len = sizeof(v4);
-    } else if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+    const struct sockaddr *address = (const struct sockaddr *)(const void *)&v4;
+    socklen_t len = sizeof(v4);
+    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
         address = (const struct sockaddr *)(const void *)&v6;
         len = sizeof(v6);
-    } else {
-        return "not an IPv4 or IPv6 address";
+    } else if (inet_pton(AF_INET, host, &v4.sin_addr) != 1) {
+        return LISTEN_NO_ADDRESS;
     }
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        return strerror(errno);
+        return errno;
     }
     int err = bind(fd, address, len) == 0 ? 0 : errno;
     (void)close(fd);
-    return err ? strerror(err) : "gRPC gives no reason";
+    return err;
+}
+
+static const char *bind_reason(const char *host, uint16_t port)
+{
+    int err = listen_try(host, port);
+    if (err == LISTEN_NO_ADDRESS) {
+        return "not an IPv4 or IPv6 address";
+    }
+    return err ? strerror(err) : LISTEN_NO_REASON;
 }
 
 int listen_bind(grpc_server *server, const char *bind, uint16_t port, uint16_t *ret_port,

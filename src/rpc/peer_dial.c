@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "rpc/channel_args.h"
 
 #define ID_SHOWN 16 /* hex digits of an id in a text */
 
@@ -34,40 +35,31 @@ struct peer_dial {
     grpc_slice details;
 };
 
-static grpc_arg int_arg(const char *key, int value)
-{
-    /* C-core copies the key; its struct is older than const. */
-    union {
-        const char *read;
-        char *write;
-    } name = {.read = key};
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = name.write, .value.integer = value};
-}
-
 static grpc_channel *make_channel(struct links *l, struct peer_check *check, const char *target)
 {
     char name[] = NODE_PEER_NAME;
-    grpc_arg override = int_arg(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, 0);
+    grpc_arg override = channel_arg_int(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, 0);
     override.type = GRPC_ARG_STRING;
     override.value.string = name; /* SNI and :authority; copied */
     grpc_arg list[] = {
         override,
-        int_arg(GRPC_ARG_ENABLE_RETRIES, 0),
-        int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0), /* a variable must not capture peers */
-        int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
-        int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
-        int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, LINK_BACKOFF_MS),
-        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, LINK_TRY_MS), /* is the time of one try, too */
-        int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, LINK_BACKOFF_MAX_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, LINK_PING_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, LINK_DEAD_MS - LINK_PING_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-        int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
-        int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
-        int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
-        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0), /* a ping beside nearly every heartbeat */
-        int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LINK_WINDOW_BYTES),
-        int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
+        channel_arg_int(GRPC_ARG_ENABLE_RETRIES, 0),
+        channel_arg_int(GRPC_ARG_ENABLE_HTTP_PROXY, 0), /* a variable must not capture peers */
+        channel_arg_int(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        channel_arg_int(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
+        channel_arg_int(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, LINK_BACKOFF_MS),
+        channel_arg_int(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                        LINK_TRY_MS), /* is the time of one try, too */
+        channel_arg_int(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, LINK_BACKOFF_MAX_MS),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_TIME_MS, LINK_PING_MS),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, LINK_DEAD_MS - LINK_PING_MS),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        channel_arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        channel_arg_int(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
+        channel_arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1),
+        channel_arg_int(GRPC_ARG_HTTP2_BDP_PROBE, 0), /* a ping beside nearly every heartbeat */
+        channel_arg_int(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LINK_WINDOW_BYTES),
+        channel_arg_int(GRPC_ARG_ENABLE_CHANNELZ, 0),
     };
     grpc_channel_args args = {0};
     args.num_args = ARRAY_LEN(list);

@@ -1,31 +1,19 @@
 #include "rpc/peer_listen.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <grpc/grpc_security.h>
 
 #include "base/assert.h"
 #include "base/macros.h"
 #include "base/mem.h"
+#include "rpc/channel_args.h"
 #include "rpc/door.h"
 #include "rpc/links_edge.h"
+#include "rpc/listen.h"
 
 #define PORT_MAX 65535
-
-static grpc_arg int_arg(const char *key, int value)
-{
-    /* C-core copies the key; its struct is older than const. */
-    union {
-        const char *read;
-        char *write;
-    } name = {.read = key};
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = name.write, .value.integer = value};
-}
 
 grpc_server *peer_listen_create_server(struct peer_listen *p, bool no_door)
 {
@@ -34,26 +22,22 @@ grpc_server *peer_listen_create_server(struct peer_listen *p, bool no_door)
     p->own = (struct door_way){.name = DOOR_WAY_PEER_OWN};
     grpc_resource_quota *quota = grpc_resource_quota_create("nacre-peers");
     grpc_resource_quota_resize(quota, PEER_QUOTA_BYTES);
-    grpc_arg quota_arg = int_arg(GRPC_ARG_RESOURCE_QUOTA, 0);
-    quota_arg.type = GRPC_ARG_POINTER;
-    quota_arg.value.pointer.p = quota;
-    quota_arg.value.pointer.vtable = grpc_resource_quota_arg_vtable();
     grpc_arg list[] = {
-        int_arg(GRPC_ARG_ALLOW_REUSEPORT, 0), /* rule 5 */
-        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, LINKS_MESSAGE_MAX),
-        int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1), /* rule 12 */
-        int_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, PEER_STREAMS_MAX),
-        int_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, PEER_HANDSHAKE_MS),
-        int_arg(GRPC_ARG_MAX_CONNECTION_IDLE_MS, PEER_IDLE_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, PEER_PING_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, PEER_PING_WAIT_MS),
-        int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-        int_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, LINK_PING_MS / 2),
-        int_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
-        int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
-        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0), /* a ping beside nearly every heartbeat */
-        int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LINK_WINDOW_BYTES),
-        quota_arg,
+        channel_arg_int(GRPC_ARG_ALLOW_REUSEPORT, 0), /* rule 5 */
+        channel_arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, LINKS_MESSAGE_MAX),
+        channel_arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1), /* rule 12 */
+        channel_arg_int(GRPC_ARG_MAX_CONCURRENT_STREAMS, PEER_STREAMS_MAX),
+        channel_arg_int(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, PEER_HANDSHAKE_MS),
+        channel_arg_int(GRPC_ARG_MAX_CONNECTION_IDLE_MS, PEER_IDLE_MS),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_TIME_MS, PEER_PING_MS),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, PEER_PING_WAIT_MS),
+        channel_arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        channel_arg_int(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, LINK_PING_MS / 2),
+        channel_arg_int(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
+        channel_arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        channel_arg_int(GRPC_ARG_HTTP2_BDP_PROBE, 0), /* a ping beside nearly every heartbeat */
+        channel_arg_int(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LINK_WINDOW_BYTES),
+        channel_arg_quota(quota),
         p->uses_ways ? door_way_arg(&p->front) : (grpc_arg){0},
         p->uses_ways ? door_way_arg(&p->own) : (grpc_arg){0},
     };
@@ -65,30 +49,17 @@ grpc_server *peer_listen_create_server(struct peer_listen *p, bool no_door)
     return server;
 }
 
-/* C-core only says that it failed. The system says why to whoever asks again. */
 static const char *bind_reason(const char *host, uint16_t port)
 {
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    const struct sockaddr *address = (const struct sockaddr *)(const void *)&v4;
-    socklen_t len = sizeof(v4);
-    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
-        address = (const struct sockaddr *)(const void *)&v6;
-        len = sizeof(v6);
-    } else if (inet_pton(AF_INET, host, &v4.sin_addr) != 1) {
+    int err = listen_try(host, port);
+    if (err == LISTEN_NO_ADDRESS) {
         return "a name that does not resolve, or the port is in use";
     }
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return strerror(errno);
-    }
-    int err = bind(fd, address, len) == 0 ? 0 : errno;
-    (void)close(fd);
     if (err == EADDRINUSE) {
         return "another process listens there; two nodes of one host need main ports that are at "
                "least two apart";
     }
-    return err ? strerror(err) : "gRPC gives no reason";
+    return err ? strerror(err) : LISTEN_NO_REASON;
 }
 
 /* C-core's own listener: no limits before a handshake begins, and nothing is counted. */

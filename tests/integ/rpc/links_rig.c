@@ -196,6 +196,18 @@ void node_pair(struct node *a, struct node *b)
     node_apply(b);
 }
 
+void nodes_meet(struct node **ret_a, struct node **ret_b)
+{
+    struct node *a = node_open();
+    struct node *b = node_open();
+    node_start(a, 0);
+    node_start(b, 0);
+    node_pair(a, b);
+    SOON(2000, a->slots[0].number > 0 && b->slots[0].number > 0);
+    *ret_a = a;
+    *ret_b = b;
+}
+
 int node_send(struct node *n, unsigned slot, unsigned kind, const char *text)
 {
     struct body body = {0};

@@ -87,6 +87,9 @@ void node_apply(struct node *n);
 /* List each at the other's slot 0, with pins. */
 void node_pair(struct node *a, struct node *b);
 
+/* Two nodes, opened, started and paired, with a link each way. */
+void nodes_meet(struct node **ret_a, struct node **ret_b);
+
 /* Send a text. */
 int node_send(struct node *n, unsigned slot, unsigned kind, const char *text);
 

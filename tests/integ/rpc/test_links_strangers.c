@@ -18,12 +18,7 @@ static struct node *b;
 static int setup(void **state)
 {
     (void)state;
-    a = node_open();
-    b = node_open();
-    node_start(a, 0);
-    node_start(b, 0);
-    node_pair(a, b);
-    SOON(2000, a->slots[0].number > 0 && b->slots[0].number > 0);
+    nodes_meet(&a, &b);
     return 0;
 }
 
