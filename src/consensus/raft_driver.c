@@ -212,6 +212,19 @@ static int do_snapshot(struct raft_driver *d, const struct raft_update *update)
 
 /* ---------------------------------------------------------------- one step */
 
+/* What an update brings and nobody will look at, because its term or vote could not be written. */
+static void drop_brought(const struct raft_driver *d, const struct raft_update *update)
+{
+    if (update->flags & RAFT_UPDATE_ENTRIES) {
+        free_batch(d, update);
+    }
+    if (update->flags & RAFT_UPDATE_SNAPSHOT) {
+        struct raft_configuration members = update->snapshot.metadata.configuration;
+        raft_configuration_close(&members);
+        raft_free(update->snapshot.chunk.base);
+    }
+}
+
 /* Committed changes of members are events of their own. */
 static int do_commit(struct raft_driver *d)
 {
@@ -285,9 +298,10 @@ static void do_update(struct raft_driver *d, const struct raft_update *update)
         what = "writing the vote";
         err = s->ops->set_vote(s->self, raft_voted_for(&d->raft));
     }
-    if (err && update->flags & RAFT_UPDATE_ENTRIES) {
-        free_batch(d, update);
-    } else if (update->flags & RAFT_UPDATE_ENTRIES) {
+    if (err) {
+        drop_brought(d, update);
+    }
+    if (!err && update->flags & RAFT_UPDATE_ENTRIES) {
         what = "writing entries";
         err = do_entries(d, update);
     }

@@ -198,6 +198,25 @@ static void test_rule_9__failing_disk__is_fatal_once_and_ends_everything(void **
     assert_int_equal(bed.fatals, 1);
 }
 
+/* Entries or a snapshot that come with a newer term are ours, though nobody looks at them. */
+static void test_rule_9__term_that_cannot_be_written__leaks_nothing_of_what_came(void **state)
+{
+    (void)state;
+    for (int is_snapshot = 0; is_snapshot < 2; is_snapshot++) {
+        struct driver_bed b;
+        driver_bed_open(&b, 3);
+        raft_memory_faults(b.disk)->stop_at_meta = 1;
+        if (is_snapshot) {
+            driver_bed_install(&b, 5, 10, 4);
+        } else {
+            driver_bed_append(&b, 5, 1, 1, 0, 3, NULL);
+        }
+        assert_int_equal(b.fatals, 1);
+        assert_true(raft_memory_faults(b.disk)->is_stopped);
+        driver_bed_close(&b);
+    }
+}
+
 static void test_rule_10__candidate__asks_in_pre_vote_and_keeps_its_term(void **state)
 {
     (void)state;
@@ -247,6 +266,7 @@ int main(void)
             test_rule_7__writes_that_end_during_an_install__are_not_reported, three, teardown),
         cmocka_unit_test_setup_teardown(
             test_rule_9__failing_disk__is_fatal_once_and_ends_everything, alone, teardown),
+        cmocka_unit_test(test_rule_9__term_that_cannot_be_written__leaks_nothing_of_what_came),
         cmocka_unit_test_setup_teardown(
             test_rule_10__candidate__asks_in_pre_vote_and_keeps_its_term, three, teardown),
         cmocka_unit_test_setup_teardown(test_create__loaded_log_that_contradicts_itself__is_refused,
