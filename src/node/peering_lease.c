@@ -289,15 +289,14 @@ uint64_t peering_lease_deadline(const struct peering *p)
 {
     const struct peering_lease *l = &p->lease;
     uint64_t at = lease_deadline(&l->lease);
-    if (l->writes_count > 0 && l->writes[l->writes_first].until_ms < at) {
-        at = l->writes[l->writes_first].until_ms;
+    if (l->writes_count > 0) {
+        at = clock_earlier(at, l->writes[l->writes_first].until_ms);
     }
     if (l->reads_count > 0 && hopeless_ms(p) != NEVER) {
-        uint64_t over_ms = hopeless_ms(p) + 1;
-        at = clock_earlier(at, over_ms);
+        at = clock_earlier(at, hopeless_ms(p) + 1);
     }
     for (size_t i = 0; i < l->reads_count; i++) {
-        at = l->reads[i]->gate_until_ms < at ? l->reads[i]->gate_until_ms : at;
+        at = clock_earlier(at, l->reads[i]->gate_until_ms);
     }
     return at;
 }

@@ -129,9 +129,8 @@ struct view *view_create(void)
     void *memory = NULL;
     ASSERT(posix_memalign(&memory, alignof(struct view), sizeof(struct view)) == 0);
     struct view *v = memory;
+    memset(v, 0, sizeof(*v));
     for (unsigned i = 0; i < VIEW_SHARDS; i++) {
-        v->shards[i].entries = NULL;
-        v->shards[i].told = 0;
         ASSERT(pthread_mutex_init(&v->shards[i].lock, NULL) == 0);
     }
     return v;
