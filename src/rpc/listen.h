@@ -32,10 +32,11 @@ grpc_server *listen_create_server(const struct rpc_options *options, struct door
 MUST_USE int listen_bind(grpc_server *server, const char *bind, uint16_t port, uint16_t *ret_port,
                          struct fail *fail);
 
-/* C-core only says that a bind failed; the system says why to whoever asks again. 0: it does not
- * fail; LISTEN_NO_ADDRESS: host is a name; else the error number. */
 #define LISTEN_NO_ADDRESS (-1)
 #define LISTEN_NO_REASON "gRPC gives no reason"
+
+/* C-core only says that a bind failed; the system says why to whoever asks again. 0: it does not
+ * fail; LISTEN_NO_ADDRESS: host is a name; else the error number. */
 MUST_USE int listen_try(const char *host, uint16_t port);
 
 /* From now on C-core's own log lines go to ours, errors as warnings: they are rarely what an
