@@ -110,6 +110,14 @@ void raft_copy_configuration(const struct raft_configuration *from, struct raft_
  */
 struct peer *raft_peer(struct raft_driver *d, uint64_t id);
 
+/* Write the entries, or the snapshot, that an update brings (raft_update.c); they are libraft's no
+ * more. Their end is an event. A libraft code. */
+MUST_USE int raft_write_entries(struct raft_driver *d, const struct raft_update *update);
+MUST_USE int raft_write_snapshot(struct raft_driver *d, const struct raft_update *update);
+
+/* Free them instead: the term or vote that stands before them could not be written. */
+void raft_drop_brought(const struct raft_driver *d, const struct raft_update *update);
+
 /* Send what an update holds (raft_send.c). */
 MUST_USE int raft_send_all(struct raft_driver *d, const struct raft_update *update);
 
